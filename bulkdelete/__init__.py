@@ -1,0 +1,5 @@
+"""bulkdelete."""
+
+from bulkdelete.version import __version__
+
+__all__ = ["__version__"]

@@ -1,0 +1,72 @@
+"""The command line: argv, environment and TOML in, exit code out. Imports happen where needed."""
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
+
+from bulkdelete.version import __version__
+
+_HELP = """Delete user profiles in bulk through CleverTap's API: checked, checkpointed, resumable.
+
+Pull the plug at any instant: no ID is lost, none is invented, no protected ID is touched.
+"""
+
+_COMMANDS = {
+    "plan": "Read and check a list, count it, and write a run directory. Sends nothing.",
+    "run": "Plan, ask for approval, send, report. The same command again resumes.",
+    "apply": "Send (or resume) a plan that was made earlier.",
+    "status": "Show what is known of one run, or a table of all runs.",
+    "report": "Write reports and outcome files of a run; tell what happened to one ID.",
+    "audit": "Check checksums, chain, seal and digests of a run.",
+    "doctor": "Check settings, credentials, disk, clock and host, without deleting.",
+    "emulator": "Run a stateful look-alike of the API on loopback.",
+    "demo": "Show the whole story on the emulator: faults, a kill, a resume, the proof.",
+}
+
+STDIN_PATH = "/dev/stdin"
+
+
+def build() -> App:
+    """Make the app; a command's module is imported when the command is used."""
+    app = App(
+        name="bulkdelete",
+        help=_HELP,
+        version=__version__,
+        help_format="plaintext",
+        default_parameter=Parameter(negative=(), show_default=False),
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+    )
+    for name, text in _COMMANDS.items():
+        app.command(f"bulkdelete.cli.{name}:{name}", name=name, help=text)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    # A lone dash is standard input; the parser would take it for a flag.
+    words = [STDIN_PATH if word == "-" else word for word in words]
+    try:
+        code = build()(words)
+    except CycloptsError as error:
+        sys.stderr.write(f"bulkdelete: {_without_values(error)}\n  next: bulkdelete --help\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("bulkdelete: interrupted; nothing was sent\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output is gone; what happened is on record all the same.
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _without_values(error: CycloptsError) -> str:
+    """Name an unknown flag without what was given to it: that might be a secret."""
+    if isinstance(error, UnknownOptionError):
+        flag = str(error.token.value).partition("=")[0]
+        return f"there is no flag {flag if flag.startswith('--') else flag[:2]}"
+    return str(error).splitlines()[0]

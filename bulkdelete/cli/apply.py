@@ -1,0 +1,68 @@
+"""`bulkdelete apply`."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bulkdelete.cli.console import execute
+from bulkdelete.cli.flags import ApprovalFlags, OutputFlags, PlaceFlags, SendFlags, given
+from bulkdelete.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from bulkdelete.cli.console import Console
+
+_PLACE, _SEND, _APPROVAL, _OUT = PlaceFlags(), SendFlags(), ApprovalFlags(), OutputFlags()
+
+
+def apply(  # noqa: PLR0913 - one per group of flags
+    run_dir: Annotated[Path, Parameter(help="The run directory that plan made.")],
+    /,
+    *,
+    input: Annotated[  # noqa: A002 - the flag's name
+        tuple[str, ...],
+        Parameter(help="Where the input is now, if it moved; the content must match."),
+    ] = (),
+    max_deletes: Annotated[str | None, Parameter(help="Refuse a plan of more IDs.")] = None,
+    expect_count: Annotated[str | None, Parameter(help="Refuse any other number.")] = None,
+    plan_ttl: Annotated[str | None, Parameter(help="How long the approval lives (24h).")] = None,
+    protect: Annotated[
+        tuple[str, ...], Parameter(help="Where the protect lists are now, if they moved.")
+    ] = (),
+    key_file: Annotated[str | None, Parameter(help="Where the run's key is.")] = None,
+    place: PlaceFlags = _PLACE,
+    approval: ApprovalFlags = _APPROVAL,
+    sending: SendFlags = _SEND,
+    dry_run: Annotated[bool, Parameter(help="Do everything but sending.")] = False,
+    output: OutputFlags = _OUT,
+) -> int:
+    """Send (or resume) a plan that was made earlier: exactly that plan."""
+    guards = {"max_deletes": max_deletes, "expect_count": expect_count, "plan_ttl": plan_ttl}
+    keys = {"protect": protect, "key_file": key_file}
+
+    async def body(console: "Console") -> int:
+        from bulkdelete.cli.common import check_yes, load_settings
+        from bulkdelete.cli.run import deliver
+        from bulkdelete.io.rundir import RunDir
+        from bulkdelete.settings import credentials
+
+        settings = load_settings(output, guards | keys | given(place, sending))
+        check_yes(approval.yes, settings)
+        run = RunDir(run_dir, settings.key_file)
+        run.check()
+        plan = run.plan()
+        if settings.host is not None and settings.host != plan.bound.host:
+            raise IntegrityError(
+                "other_host",
+                "the plan is for another host than the one named now; nothing was sent",
+                "leave --region and --endpoint out: the plan names its own",
+            )
+        if not settings.protect:
+            lists = tuple(Path(path) for path in plan.protect)
+            settings = dataclasses.replace(settings, protect=lists)
+        asked = None if dry_run or plan.draft else credentials(settings, os.environ)
+        return await deliver(console, run, settings, asked, approval, moved=input, dry_run=dry_run)
+
+    return execute(output, body)

@@ -1,0 +1,68 @@
+"""Approval: typed at a terminal, or said by flags; never assumed."""
+
+import getpass
+import sys
+from typing import TYPE_CHECKING
+
+from bulkdelete.core import checkpoint as log
+from bulkdelete.core import guards
+from bulkdelete.core.plan import SHORT_DIGEST
+from bulkdelete.errors import GuardError
+
+if TYPE_CHECKING:
+    from bulkdelete.cli.flags import ApprovalFlags
+    from bulkdelete.core.plan import Plan
+    from bulkdelete.core.progress import Progress
+    from bulkdelete.settings import Settings
+
+
+class Approver:
+    """Decides whether a plan may be sent; asks a person when nothing else was said."""
+
+    def __init__(self, flags: "ApprovalFlags", settings: "Settings") -> None:
+        self._flags = flags
+        self._settings = settings
+
+    def __call__(self, plan: "Plan", progress: "Progress", now: float) -> log.Approval | None:
+        """Return a new approval, or None when the one on record is good; GuardError otherwise."""
+        before = progress.approval
+        if self._flags.approve is not None:
+            guards.check_digest(plan.digest, self._flags.approve)
+        if before is not None and not self._flags.renew:
+            guards.check_alive(before, now)
+            return None
+        return log.Approval(
+            how=self._how(plan),
+            who=getpass.getuser(),
+            ids=plan.counts.planned,
+            at=now,
+            expires=now + self._settings.plan_ttl,
+            renewed=before is not None,
+        )
+
+    def _how(self, plan: "Plan") -> str:
+        if self._flags.approve is not None:
+            return "digest"
+        if self._flags.yes:
+            return "yes"
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            short = plan.digest.removeprefix("sha256:")[:SHORT_DIGEST]
+            raise GuardError(
+                "approval_missing",
+                "this plan is not approved, and there is no terminal to ask; nothing was sent",
+                f"look at the plan, then give --approve {short}, or --yes with --max-deletes",
+            )
+        self._ask("the account ID", str(plan.bound.account))
+        self._ask("the number of IDs", str(plan.counts.planned))
+        return "typed"
+
+    def _ask(self, what: str, wanted: str) -> None:
+        sys.stderr.write(f"To send this plan, type {what}: ")
+        sys.stderr.flush()
+        typed = sys.stdin.readline().strip().replace(",", "")
+        if typed != wanted:
+            raise GuardError(
+                "approval_refused",
+                f"what was typed is not {what}; nothing was sent",
+                "look at the plan again",
+            )

@@ -1,0 +1,232 @@
+"""What a command prints: results on stdout, everything else on stderr, one JSON object if asked."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bulkdelete.errors import BulkdeleteError, UsageError
+
+if TYPE_CHECKING:
+    from bulkdelete.cli.flags import OutputFlags
+    from bulkdelete.core.plan import Plan
+    from bulkdelete.core.report import Report
+    from bulkdelete.planning import Findings
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Console:
+    """Where and how this command prints."""
+
+    def __init__(self, flags: "OutputFlags") -> None:
+        environment = os.environ
+        self.json = flags.json
+        self.quiet = flags.quiet or environment.get("BULKDELETE_QUIET") in {"1", "true"}
+        self.color = not (flags.no_color or "NO_COLOR" in environment) and sys.stderr.isatty()
+        self.log_format = flags.log_format or environment.get("BULKDELETE_LOG_FORMAT") or "auto"
+        self.log_level = flags.log_level or environment.get("BULKDELETE_LOG_LEVEL") or "info"
+        if self.log_format not in {"auto", "console", "json"}:
+            raise UsageError("bad_value", "--log-format: auto, console or json is wanted")
+        if self.log_level not in _LEVELS:
+            raise UsageError("bad_value", f"--log-level: one of {', '.join(_LEVELS)} is wanted")
+
+    @property
+    def bar(self) -> bool:
+        """Show a progress bar: a person is watching."""
+        return sys.stderr.isatty() and not self.quiet and self.log_format != "json"
+
+    def note(self, text: str) -> None:
+        """Say something on the side."""
+        if not self.quiet:
+            sys.stderr.write(printable(text) + "\n")
+
+    def result(self, text: str) -> None:
+        """Print the result for a person (nothing with --json)."""
+        if not self.json:
+            sys.stdout.write(printable(text) + "\n")
+            sys.stdout.flush()
+
+    def object(self, value: Any) -> None:  # noqa: ANN401 - anything that msgspec encodes
+        """Print the one JSON object."""
+        if self.json:
+            sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+            sys.stdout.flush()
+
+    def failure(self, error: BulkdeleteError) -> None:
+        """Say in one sentence what went wrong, and what to run next."""
+        sys.stderr.write(printable(f"bulkdelete: {error}") + "\n")
+        if error.hint:
+            sys.stderr.write(printable(f"  next: {error.hint}") + "\n")
+
+    def logging(self) -> None:
+        """Configure structlog: one event, one line, on stderr."""
+        from bulkdelete.cli.logs import configure
+
+        level = "warning" if self.quiet and self.log_level == "info" else self.log_level
+        configure(self.log_format, level, color=self.color)
+
+
+def printable(text: str) -> str:
+    """Escape what could move a terminal's cursor, keep line feeds."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def execute(flags: "OutputFlags", body: "Callable[[Console], Coroutine[Any, Any, int]]") -> int:
+    """Run a command's coroutine; turn what stops it into words, an object and an exit code."""
+    try:
+        console = Console(flags)
+    except UsageError as error:
+        sys.stderr.write(f"bulkdelete: {error}\n")
+        return error.exit
+    try:
+        return run_loop(body(console))
+    except BulkdeleteError as error:
+        console.failure(error)
+        console.object(refusal(error))
+        return error.exit
+    except OSError as error:
+        found = disk_error(error)
+        console.failure(found)
+        console.object(refusal(found))
+        return found.exit
+
+
+def disk_error(error: OSError) -> BulkdeleteError:
+    """Say what an error of the operating system means for the caller."""
+    import errno
+
+    from bulkdelete.errors import Stopped
+
+    where = f" ({error.filename})" if error.filename else ""
+    if isinstance(error, BrokenPipeError):
+        raise error
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}:
+        return Stopped(
+            "disk", f"{error.strerror}{where}", "make room, then run the same command again"
+        )
+    return UsageError("os_error", f"{error.strerror or error}{where}")
+
+
+def run_loop(coroutine: Coroutine[Any, Any, int]) -> int:
+    """Run on uvloop when it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(coroutine)
+    return uvloop.run(coroutine)
+
+
+def refusal(error: BulkdeleteError) -> dict[str, Any]:
+    """Return the summary of a command that refused before there was a run."""
+    from bulkdelete.core import report as reports
+    from bulkdelete.core.model import Balance
+
+    found = reports.Report(
+        run_id="",
+        run_dir="",
+        plan_digest="",
+        state="refused",
+        exit_code=error.exit,
+        reason=reports.Reason(error.code, str(error), error.hint),
+        ids=reports.as_dict(Balance()),
+        chunks=dict.fromkeys(("planned", "accepted", "rejected", "ambiguous", "unsent"), 0),
+        requests=reports.request_counts(None),
+        timing=reports.Timing(),
+    )
+    built: dict[str, Any] = msgspec.to_builtins(found)
+    return built
+
+
+async def nothing(_: object) -> None:
+    """Watch nothing."""
+
+
+Watcher = Callable[[Any], Awaitable[None]]
+
+
+# --- words for a person ---
+
+
+def plan_lines(plan: "Plan", findings: "Findings | None", cap: int) -> list[str]:
+    """Describe a plan so that a person can judge it."""
+    counts = plan.counts
+    place = "nowhere: a draft, without account or region"
+    if not plan.draft:
+        place = f"account {plan.bound.account} at {plan.bound.host}"
+    lines = [
+        f"Plan {plan.digest}",
+        f"  to           {place}",
+        f"  input        {', '.join(part.path for part in plan.parts[:3])}"
+        + (f" and {len(plan.parts) - 3} more" if len(plan.parts) > 3 else ""),  # noqa: PLR2004
+        f"  read         {counts.read:>12,} IDs",
+        (
+            f"  planned      {counts.planned:>12,} IDs ({counts.identities:,} identity,"
+            f" {counts.guids:,} guid)"
+        ),
+        f"  duplicate    {counts.duplicate:>12,}",
+        f"  protected    {counts.protected:>12,}",
+        f"  invalid      {counts.invalid:>12,}",
+        f"  excluded     {counts.excluded:>12,}",
+        f"  chunks       {counts.chunks:>12,} of up to {plan.bound.chunk_size}",
+        f"  duration     about {expected(counts.chunks, cap)} at {cap} in flight and 1 s an answer",
+    ]
+    return lines + (_finding_lines(findings) if findings else [])
+
+
+def _finding_lines(findings: "Findings") -> list[str]:
+    lines = []
+    if findings.first:
+        lines.append(f"  first, last  {findings.first} … {findings.last}")
+        lines.append(f"  examples     {'; '.join(findings.examples)}")
+    if findings.reasons:
+        counted = ", ".join(f"{reason} {count:,}" for reason, count in findings.reasons.items())
+        lines.append(f"  why invalid  {counted}; the first: {'; '.join(findings.invalid[:5])}")
+    lines.extend(f"  note         {note}" for note in findings.notes[:8])
+    return lines
+
+
+def expected(chunks: int, cap: int, latency: float = 1.0) -> str:
+    """Say how long so many chunks take."""
+    seconds = -(-chunks // cap) * latency
+    if seconds < 120:  # noqa: PLR2004 - two minutes
+        return f"{seconds:.0f} s"
+    if seconds < 7200:  # noqa: PLR2004 - two hours
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def report_lines(report: "Report") -> list[str]:
+    """Describe a run's balance."""
+    ids, requests = report.ids, report.requests
+    planned = ids["accepted"] + ids["rejected"] + ids["ambiguous"] + ids["unsent"]
+    lines = [
+        f"Run {report.run_dir}: {report.state}"
+        + (f", exit {report.exit_code}" if report.exit_code is not None else ""),
+        (
+            f"  accepted {ids['accepted']:,} of {planned:,} planned IDs;"
+            f" rejected {ids['rejected']:,}, ambiguous {ids['ambiguous']:,},"
+            f" unsent {ids['unsent']:,}"
+        ),
+        (
+            f"  read {ids['read']:,}: duplicate {ids['duplicate']:,}, protected {ids['protected']:,},"
+            f" invalid {ids['invalid']:,}, excluded {ids['excluded']:,}"
+        ),
+        (
+            f"  requests {requests['sent']:,}: accepted {requests['accepted']:,},"
+            f" rejected {requests['rejected']:,}, throttled {requests['throttled']:,},"
+            f" in doubt {requests['ambiguous']:,};"
+            f" chunks sent again {requests['resent_chunks']:,}"
+        ),
+    ]
+    if report.timing.send_s:
+        lines.append(
+            f"  sending took {report.timing.send_s:,.1f} s,"
+            f" slots in use {report.timing.in_flight_utilisation:.1%}"
+        )
+    return lines

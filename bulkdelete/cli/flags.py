@@ -1,0 +1,198 @@
+"""The flags that commands share. Values stay text here: `settings` reads and checks them."""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+_INPUT = Group("Input", sort_key=1)
+_PLACE = Group("Where it goes", sort_key=2)
+_GUARDS = Group("Guards", sort_key=3)
+_SENDING = Group("Sending", sort_key=4)
+_RUNS = Group("Runs", sort_key=5)
+_OUTPUT = Group("Output", sort_key=6)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class InputFlags:
+    """How the input is read."""
+
+    id_type: Annotated[
+        str | None,
+        Parameter(group=_INPUT, help="identity or guid: the kind of ID in the column."),
+    ] = None
+    column: Annotated[
+        str | None,
+        Parameter(group=_INPUT, help="Column or JSON key that holds the ID (dots reach inside)."),
+    ] = None
+    no_header: Annotated[
+        bool, Parameter(group=_INPUT, help="The CSV has no header; --column is a number from 0.")
+    ] = False
+    explode: Annotated[
+        bool, Parameter(group=_INPUT, help="Cells hold bracketed lists: each item is an ID.")
+    ] = False
+    format: Annotated[
+        str | None, Parameter(group=_INPUT, help="auto, csv, jsonl, lines or parquet.")
+    ] = None
+    delimiter: Annotated[
+        str | None, Parameter(group=_INPUT, help="One of , ; TAB | (default: found out).")
+    ] = None
+    encoding: Annotated[str | None, Parameter(group=_INPUT, help="utf-8 (default) or latin-1.")] = (
+        None
+    )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class PlaceFlags:
+    """Account and host."""
+
+    region: Annotated[
+        str | None,
+        Parameter(group=_PLACE, help="in1, us1, sg1, aps3, mec1 or eu1. There is no default."),
+    ] = None
+    endpoint: Annotated[
+        str | None,
+        Parameter(group=_PLACE, help="A base URL instead; a dashboard address is understood."),
+    ] = None
+    account_id: Annotated[
+        str | None, Parameter(group=_PLACE, help="The account (or CLEVERTAP_ACCOUNT_ID).")
+    ] = None
+    passcode_file: Annotated[
+        str | None,
+        Parameter(group=_PLACE, help="File (0600) with the passcode (or CLEVERTAP_PASSCODE)."),
+    ] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class GuardFlags:
+    """What must hold before anything is sent."""
+
+    protect: Annotated[
+        tuple[str, ...],
+        Parameter(group=_GUARDS, help="List of IDs never to be sent (repeatable)."),
+    ] = ()
+    max_deletes: Annotated[
+        str | None, Parameter(group=_GUARDS, help="Refuse a plan of more IDs than this.")
+    ] = None
+    expect_count: Annotated[
+        str | None, Parameter(group=_GUARDS, help="Refuse a plan of any other number of IDs.")
+    ] = None
+    max_invalid: Annotated[
+        str | None,
+        Parameter(group=_GUARDS, help="Percent of invalid IDs above which to refuse (1)."),
+    ] = None
+    chunk_size: Annotated[
+        str | None, Parameter(group=_GUARDS, help="IDs in a request, 1 to 100 (100).")
+    ] = None
+    plan_ttl: Annotated[
+        str | None,
+        Parameter(group=_GUARDS, help="How long an approval lives: 90s, 15m, 24h, 7d (24h)."),
+    ] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SendFlags:
+    """How it is sent; free on resume."""
+
+    max_in_flight: Annotated[
+        str | None, Parameter(group=_SENDING, help="Requests in flight at most (3).")
+    ] = None
+    leave_free: Annotated[
+        str | None, Parameter(group=_SENDING, help="Of these, slots to leave to others (0).")
+    ] = None
+    rate: Annotated[
+        str | None, Parameter(group=_SENDING, help="Requests started per second at most.")
+    ] = None
+    max_failures: Annotated[
+        str | None,
+        Parameter(group=_SENDING, help="Percent rejected or in doubt that stops the run (5)."),
+    ] = None
+    hold_after: Annotated[
+        str | None,
+        Parameter(group=_SENDING, help="Stop (75) after the first chunks that cover N IDs."),
+    ] = None
+    on_ambiguous: Annotated[
+        str | None,
+        Parameter(group=_SENDING, help="resend (default) or hold: chunks that may have acted."),
+    ] = None
+    max_attempts: Annotated[
+        str | None, Parameter(group=_SENDING, help="Attempts for a chunk (5).")
+    ] = None
+    timeout: Annotated[
+        str | None, Parameter(group=_SENDING, help="Seconds for a request, in all (60).")
+    ] = None
+    grace: Annotated[
+        str | None,
+        Parameter(group=_SENDING, help="Seconds for requests in flight after a signal (10)."),
+    ] = None
+    give_up_after: Annotated[
+        str | None, Parameter(group=_SENDING, help="How long an outage may last (15m).")
+    ] = None
+    max_duration: Annotated[
+        str | None, Parameter(group=_SENDING, help="Stop (75) after this time.")
+    ] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ApprovalFlags:
+    """Flags that come from the command line and from nowhere else."""
+
+    yes: Annotated[bool, Parameter(group=_GUARDS, help="Ask nothing; needs --max-deletes.")] = False
+    approve: Annotated[
+        str | None,
+        Parameter(group=_GUARDS, help="Approve exactly this plan: digest, or its first 12 hex."),
+    ] = None
+    renew: Annotated[
+        bool, Parameter(group=_GUARDS, help="Approve again a plan whose time to live is over.")
+    ] = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunsFlags:
+    """Where runs live."""
+
+    runs_dir: Annotated[
+        str | None, Parameter(group=_RUNS, help="Where runs live (./bulkdelete-runs).")
+    ] = None
+    run_dir: Annotated[str | None, Parameter(group=_RUNS, help="This run's own directory.")] = None
+    key_file: Annotated[
+        str | None, Parameter(group=_RUNS, help="Keep the run's key in this file instead.")
+    ] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class OutputFlags:
+    """What is printed."""
+
+    json: Annotated[
+        bool, Parameter(group=_OUTPUT, help="Print one JSON object on stdout, and nothing else.")
+    ] = False
+    log_format: Annotated[
+        str | None, Parameter(group=_OUTPUT, help="auto, console or json (stderr).")
+    ] = None
+    log_level: Annotated[
+        str | None, Parameter(group=_OUTPUT, help="debug, info, warning or error (info).")
+    ] = None
+    quiet: Annotated[bool, Parameter(group=_OUTPUT, help="Print only the line of the result.")] = (
+        False
+    )
+    no_color: Annotated[bool, Parameter(group=_OUTPUT, help="No colours.")] = False
+    profile: Annotated[
+        str | None, Parameter(group=_OUTPUT, help="Profile of bulkdelete.toml (default).")
+    ] = None
+
+
+def given(*groups: object) -> dict[str, Any]:
+    """Return all flags of these groups by name."""
+    return {
+        one.name: getattr(group, one.name)
+        for group in groups
+        for one in fields(group)  # type: ignore[arg-type]  # all are dataclasses
+    }

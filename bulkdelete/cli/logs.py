@@ -1,0 +1,28 @@
+"""structlog, configured: one event is one line on stderr, whatever is in it."""
+
+import sys
+
+import structlog
+
+
+def configure(log_format: str, level: str, *, color: bool) -> None:
+    """Set the renderer: JSON, colours for a terminal, or plain `key=value` lines."""
+    renderer: structlog.typing.Processor
+    if log_format == "json":
+        renderer = structlog.processors.JSONRenderer()
+    elif color:
+        renderer = structlog.dev.ConsoleRenderer(colors=True)
+    else:
+        renderer = structlog.processors.KeyValueRenderer(
+            key_order=["timestamp", "level", "event"], sort_keys=True
+        )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,49 @@
+"""`bulkdelete plan`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bulkdelete.cli.common import Intake, check, refuse_emulator, settings_of, show_plan
+from bulkdelete.cli.console import execute
+from bulkdelete.cli.flags import GuardFlags, InputFlags, OutputFlags, PlaceFlags, RunsFlags
+
+if TYPE_CHECKING:
+    from bulkdelete.cli.console import Console
+
+_IN, _PLACE, _GUARD = InputFlags(), PlaceFlags(), GuardFlags()
+_RUNS, _OUT = RunsFlags(), OutputFlags()
+
+
+def plan(
+    *inputs: Annotated[str, Parameter(help="Files, globs, or - for standard input.")],
+    reading: InputFlags = _IN,
+    place: PlaceFlags = _PLACE,
+    guard: GuardFlags = _GUARD,
+    where: RunsFlags = _RUNS,
+    output: OutputFlags = _OUT,
+) -> int:
+    """Read and check a list, count it, and write a run directory. Sends nothing."""
+
+    async def body(console: "Console") -> int:
+        from bulkdelete import reporting
+
+        settings = settings_of(output, reading, place, guard, where)
+        refuse_emulator(settings)
+        intake = Intake(inputs, settings)
+        try:
+            made = await intake.plan(await intake.wish())
+            show_plan(console, made, settings)
+            check(made, settings)
+            run = intake.keep(made)
+        finally:
+            intake.draft.discard()
+        progress, reader = run.progress(made.plan)
+        report = reporting.summary(run, made.plan, progress, head=reader.head)
+        console.object(report)
+        console.result(f"planned {made.plan.counts.planned:,} IDs: {run.path}")
+        if not made.plan.draft:
+            console.note(f"  next: bulkdelete apply {run.path}")
+        return 0
+
+    return execute(output, body)

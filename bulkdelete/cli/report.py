@@ -1,0 +1,109 @@
+"""`bulkdelete report`: reports and outcome files, from checkpoint + input. Offline."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bulkdelete.cli import STDIN_PATH
+from bulkdelete.cli.console import execute
+from bulkdelete.cli.flags import OutputFlags
+from bulkdelete.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bulkdelete.cli.console import Console
+    from bulkdelete.core.model import State
+
+_OUT = OutputFlags()
+
+
+def report(  # noqa: PLR0913 - its flags
+    run_dir: Annotated[Path, Parameter(help="The run directory.")],
+    /,
+    *,
+    outcomes: Annotated[
+        str | None,
+        Parameter(help="States to write files of, with commas; `all` for every one."),
+    ] = None,
+    outcome_format: Annotated[str, Parameter(help="csv (default) or jsonl (byte-exact).")] = "csv",
+    id: Annotated[  # noqa: A002 - the flag's name
+        str | None, Parameter(help="Tell what happened to this ID (- reads it from stdin).")
+    ] = None,
+    input: Annotated[  # noqa: A002 - the flag's name
+        tuple[str, ...], Parameter(help="Where the input is now, if it moved.")
+    ] = (),
+    key_file: Annotated[Path | None, Parameter(help="Where the run's key is.")] = None,
+    output: OutputFlags = _OUT,
+) -> int:
+    """Write reports and outcome files of a run; tell what happened to one ID."""
+
+    async def body(console: "Console") -> int:
+        from bulkdelete import reporting
+        from bulkdelete.cli.common import parts_of
+        from bulkdelete.cli.console import report_lines
+        from bulkdelete.io.rundir import RunDir
+        from bulkdelete.reading import check_unchanged
+        from bulkdelete.version import __version__
+
+        run = RunDir(run_dir, key_file)
+        run.check()
+        plan = run.plan()
+        progress, reader = run.progress(plan)
+        found = reporting.summary(run, plan, progress, head=reader.head, busy=run.busy())
+        wanted = _states(outcomes)
+        if wanted or id is not None:
+            parts = parts_of(run, plan, input)
+            await check_unchanged(plan, parts)
+        if id is not None:
+            one = sys.stdin.readline().rstrip("\n") if id == STDIN_PATH else id
+            story = await reporting.story(run, plan, parts, progress, one)
+            console.object({"schema": "bulkdelete.story/1", "found": story})
+            for entry in story:
+                console.result(_sentence(entry))
+            return 0
+        if found.state != "running":
+            reporting.write(run, found, plan, progress, __version__)
+        if wanted:
+            paths = await reporting.write_outcomes(
+                run, plan, parts, progress, wanted, _format(outcome_format)
+            )
+            for path in paths.values():
+                console.note(f"  wrote {path}")
+        console.object(found)
+        console.result("\n".join(report_lines(found)))
+        console.note(f"  report       {run.path / 'report.html'}")
+        return 0
+
+    return execute(output, body)
+
+
+def _states(names: str | None) -> "Sequence[State]":
+    from bulkdelete.core.model import State
+
+    if names is None:
+        return []
+    if names == "all":
+        return list(State)
+    try:
+        return [State(name.strip()) for name in names.split(",")]
+    except ValueError as error:
+        allowed = ", ".join(State)
+        raise UsageError("bad_value", f"--outcomes: some of {allowed} are wanted") from error
+
+
+def _format(name: str) -> str:
+    if name not in {"csv", "jsonl"}:
+        raise UsageError("bad_value", "--outcome-format: csv or jsonl is wanted")
+    return name
+
+
+def _sentence(entry: "dict[str, object]") -> str:
+    where = f"{entry['where']} ({entry['kind']}): {entry['state']}"
+    if entry["chunk"] is not None:
+        where += f", chunk {entry['chunk']}"
+    if entry["reason"]:
+        where += f", {entry['reason']}"
+    return where

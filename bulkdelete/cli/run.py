@@ -1,0 +1,201 @@
+"""`bulkdelete run`: plan, ask, send, report; the same command again resumes."""
+
+import os
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bulkdelete.cli.common import (
+    Intake,
+    check,
+    check_yes,
+    parts_of,
+    refuse_emulator,
+    settings_of,
+    show_plan,
+)
+from bulkdelete.cli.console import execute
+from bulkdelete.cli.flags import (
+    ApprovalFlags,
+    GuardFlags,
+    InputFlags,
+    OutputFlags,
+    PlaceFlags,
+    RunsFlags,
+    SendFlags,
+)
+from bulkdelete.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bulkdelete.cli.console import Console
+    from bulkdelete.io.rundir import RunDir
+    from bulkdelete.planning import Wish
+    from bulkdelete.runs import Found
+    from bulkdelete.settings import Credentials, Settings
+
+_IN, _PLACE, _GUARD, _SEND = InputFlags(), PlaceFlags(), GuardFlags(), SendFlags()
+_APPROVAL, _RUNS, _OUT = ApprovalFlags(), RunsFlags(), OutputFlags()
+
+
+def run(  # noqa: PLR0913 - one per group of flags
+    *inputs: Annotated[str, Parameter(help="Files, globs, or - for standard input.")],
+    reading: InputFlags = _IN,
+    place: PlaceFlags = _PLACE,
+    guard: GuardFlags = _GUARD,
+    approval: ApprovalFlags = _APPROVAL,
+    sending: SendFlags = _SEND,
+    where: RunsFlags = _RUNS,
+    again: Annotated[
+        bool, Parameter(help="Make a new run of a list that was finished before.")
+    ] = False,
+    abandon: Annotated[
+        bool, Parameter(help="Give up the unfinished run of this input and start afresh.")
+    ] = False,
+    must_resume: Annotated[
+        bool, Parameter(help="Refuse (6) when there is no earlier run to resume.")
+    ] = False,
+    dry_run: Annotated[bool, Parameter(help="Do everything but sending.")] = False,
+    output: OutputFlags = _OUT,
+) -> int:
+    """Plan, ask for approval, send, report. The same command again resumes."""
+
+    async def body(console: "Console") -> int:
+        settings = settings_of(output, reading, place, guard, sending, where)
+        check_yes(approval.yes, settings)
+        refuse_emulator(settings)
+        credentials = None if dry_run else credentials_of(settings)
+        chosen = await _choose(
+            console,
+            Intake(inputs, settings),
+            again=again,
+            abandon=abandon,
+            must_resume=must_resume,
+        )
+        if isinstance(chosen, int):
+            return chosen
+        return await deliver(
+            console, chosen, settings, credentials, approval, moved=(), dry_run=dry_run
+        )
+
+    return execute(output, body)
+
+
+def credentials_of(settings: "Settings") -> "Credentials":
+    """Return who asks; UsageError when region or credentials are missing."""
+    from bulkdelete.errors import UsageError
+    from bulkdelete.settings import credentials
+
+    if settings.host is None:
+        raise UsageError(
+            "region_missing",
+            "the region is not named, and there is no default; nothing was sent",
+            "read it off your dashboard's address and give --region",
+        )
+    return credentials(settings, os.environ)
+
+
+async def _choose(
+    console: "Console", intake: Intake, *, again: bool, abandon: bool, must_resume: bool
+) -> "RunDir | int":
+    """Return the run to go on with (made now, if need be), or the exit code of a finished one."""
+    from bulkdelete import runs
+
+    try:
+        wish = await intake.wish()
+        earlier = await intake.earlier(wish)
+        if earlier is not None:
+            found = runs.load(earlier)
+            course = await runs.course(
+                found,
+                partial(intake.same, wish, found),
+                intake.settings,
+                time.time(),
+                again=again,
+                abandon=abandon,
+            )
+            if course is runs.Course.RESUME:
+                return earlier
+            if course is runs.Course.FINISHED:
+                return _already_finished(console, found)
+            if abandon and found.progress.seal is None and not found.progress.abandoned:
+                await runs.abandon(found, time.time())
+        elif must_resume:
+            raise IntegrityError(
+                "no_earlier_run",
+                "--must-resume: there is no earlier run of this input here; nothing was sent",
+                "see that --runs-dir is the disk of the earlier run, or leave --must-resume out",
+            )
+        return await _make(console, intake, wish)
+    finally:
+        intake.draft.discard()
+
+
+async def _make(console: "Console", intake: Intake, wish: "Wish") -> "RunDir":
+    made = await intake.plan(wish)
+    show_plan(console, made, intake.settings)
+    check(made, intake.settings)
+    return intake.keep(made)
+
+
+def _already_finished(console: "Console", found: "Found") -> int:
+    import msgspec
+
+    from bulkdelete import reporting
+    from bulkdelete.core.report import Reason
+
+    report = reporting.summary(found.run, found.plan, found.progress, head="")
+    report = msgspec.structs.replace(
+        report,
+        reason=Reason(
+            "already_finished",
+            f"this list was sent and finished before ({found.run.path}); nothing was sent now",
+            "make a new run with --again, if it is meant once more",
+        ),
+    )
+    console.object(report)
+    console.result(f"already finished, nothing was sent: {found.run.path}")
+    return report.exit_code or 0
+
+
+async def deliver(  # noqa: PLR0913 - what apply and run have in common
+    console: "Console",
+    run: "RunDir",
+    settings: "Settings",
+    credentials: "Credentials | None",
+    flags: ApprovalFlags,
+    *,
+    moved: "Sequence[str]",
+    dry_run: bool,
+) -> int:
+    """Send what is not settled of a run, and report."""
+    from bulkdelete import running
+    from bulkdelete.cli.approval import Approver
+    from bulkdelete.cli.progress import watch
+    from bulkdelete.cli.summary import show
+    from bulkdelete.errors import BulkdeleteError
+
+    console.logging()
+    run.check()
+    plan = run.plan()
+    parts = parts_of(run, plan, moved)
+    if dry_run:
+        from bulkdelete.core.guards import check_size
+
+        check_size(plan.counts, settings.max_deletes, settings.expect_count)
+        return show(console, run, None, note="dry run: nothing was sent")
+    job = running.Job(
+        run=run,
+        parts=parts,
+        protect=settings.protect,
+        settings=settings,
+        credentials=credentials,
+    )
+    try:
+        await running.send(job, Approver(flags, settings), partial(watch, console))
+    except BulkdeleteError as error:
+        return show(console, run, error)
+    return show(console, run, None)

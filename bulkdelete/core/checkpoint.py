@@ -1,0 +1,281 @@
+"""The checkpoint log: its records, its lines, and how a damaged one is told from a torn one.
+
+One record a line: `seq SP json SP crc32c LF`. `seq` (8 hex digits) counts lines from 0; the
+checksum (8 hex digits) covers `seq SP json`. The JSON is `{"group": [number, place, size],
+"prev": hash, "record": {...}}`: a *commit group* is what one fdatasync made durable, and `prev`
+is the SHA-256 (hex) of the line before, without its LF: a chain.
+
+A reader believes whole groups only. What does not verify inside the last group, with no valid
+group after it, is *torn*: that write never returned, nobody counted on it, and it is cut off.
+Anything else that does not verify is corruption. No ID and no secret is in any record.
+"""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import google_crc32c
+import msgspec
+
+from bulkdelete.core.model import Span
+from bulkdelete.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+FORMAT_VERSION = 1
+NO_LINE = "0" * 64
+"""What `prev` says in the first record."""
+
+MAX_LINE = 65_536
+
+
+class _Record(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw_only=True):
+    """Base of the records. Times are seconds since the epoch, UTC."""
+
+
+class Header(_Record, frozen=True, tag="header"):
+    """Whose log this is. `account` is a keyed hash; `plan_file` the SHA-256 of plan.json."""
+
+    format: int
+    tool: str
+    run: str
+    plan: str
+    plan_file: str
+    host: str | None
+    account: str | None
+    chunks: int
+    at: float
+
+
+class Approval(_Record, frozen=True, tag="approval"):
+    """Somebody said yes: `how` (typed, yes, digest), who, to how many IDs, until when."""
+
+    how: str
+    who: str
+    ids: int
+    at: float
+    expires: float
+    renewed: bool = False
+
+
+class Start(_Record, frozen=True, tag="start"):
+    """A process began to send. `torn` bytes were cut off first; `machine` is a keyed hash."""
+
+    at: float
+    pid: int
+    machine: str
+    in_flight: int
+    todo: int
+    torn: int = 0
+
+
+class Setting(_Record, frozen=True, tag="setting"):
+    """A free setting that this process start uses."""
+
+    name: str
+    value: str
+
+
+class Intent(_Record, frozen=True, tag="intent"):
+    """A request is about to be sent; durable before its first byte. `digest` is keyed, in hex."""
+
+    chunk: int
+    lo: int
+    hi: int
+    attempt: int
+    digest: str
+    at: float
+
+    @property
+    def span(self) -> Span:
+        """The IDs it is about."""
+        return Span(self.chunk, self.lo, self.hi)
+
+
+class Outcome(_Record, frozen=True, tag="outcome"):
+    """What came of an attempt.
+
+    `verdict`: accepted, partial (but for the positions in `bad`), rejected (one ID, final),
+    refused (several; a split follows), throttled, failed (no byte left), ambiguous, withdrawn
+    (intended, never tried) or abort (the server refused us; not an act).
+    """
+
+    chunk: int
+    lo: int
+    hi: int
+    attempt: int
+    verdict: str
+    at: float
+    reason: str = ""
+    status: int = 0
+    body: str = ""
+    ms: float = 0.0
+    bad: tuple[int, ...] = ()
+
+    @property
+    def span(self) -> Span:
+        """The IDs it is about."""
+        return Span(self.chunk, self.lo, self.hi)
+
+
+class Split(_Record, frozen=True, tag="split"):
+    """A refused piece goes on as its two halves."""
+
+    chunk: int
+    lo: int
+    hi: int
+    at: float
+
+    @property
+    def span(self) -> Span:
+        """The IDs that are cut in two."""
+        return Span(self.chunk, self.lo, self.hi)
+
+
+class Stop(_Record, frozen=True, tag="stop"):
+    """A process stopped before the end, in order; what it said, and the share of slots in use."""
+
+    at: float
+    code: str
+    exit: int
+    message: str = ""
+    hint: str = ""
+    utilisation: float = 0.0
+
+
+class Seal(_Record, frozen=True, tag="seal"):
+    """The end: the balance, the exit code, and the chain's hash before this record."""
+
+    at: float
+    exit: int
+    ids: dict[str, int]
+    head: str
+    utilisation: float = 0.0
+
+
+class Abandon(_Record, frozen=True, tag="abandon"):
+    """Given up by the operator; this run will not be resumed."""
+
+    at: float
+
+
+Record = Header | Approval | Start | Setting | Intent | Outcome | Split | Stop | Seal | Abandon
+
+
+class _Line(msgspec.Struct, frozen=True):
+    group: tuple[int, int, int]
+    prev: str
+    record: Record
+
+
+_decoder = msgspec.json.Decoder(_Line)
+_encoder = msgspec.json.Encoder()
+
+
+class Writer:
+    """Turns records into lines: knows the next number, the next group and the chain's head."""
+
+    def __init__(self, seq: int = 0, group: int = 0, head: str = NO_LINE) -> None:
+        self._seq = seq
+        self._group = group
+        self.head = head
+
+    def group(self, records: "Sequence[Record]") -> bytes:
+        """Encode one commit group of 1..n records; the chain moves on."""
+        lines = []
+        for place, record in enumerate(records):
+            line = _Line((self._group, place, len(records)), self.head, record)
+            text = b"%08x %b" % (self._seq, _encoder.encode(line))
+            text += b" %08x" % google_crc32c.value(text)
+            self.head = hashlib.sha256(text).hexdigest()
+            self._seq += 1
+            lines.append(text + b"\n")
+        self._group += 1
+        return b"".join(lines)
+
+
+class Reader:
+    """Verifies a log line by line and yields the records of each whole group.
+
+    After `read` is exhausted: `size` bytes hold whole groups, `torn` bytes after them are to be
+    cut off, and `writer()` goes on from there.
+    """
+
+    def __init__(self) -> None:
+        self._seq = 0
+        self._group = 0
+        self._head = NO_LINE
+        self.size = 0
+        self.torn = 0
+
+    def read(self, lines: "Iterable[bytes]") -> "Iterator[Record]":
+        """Yield records; IntegrityError (code `checkpoint_corrupt`) on corruption.
+
+        `lines` end in LF, but for the last one, perhaps.
+        """
+        group: list[Record] = []
+        waiting = 0
+        damaged = False
+        for line in lines:
+            waiting += len(line)
+            found = _verify(line)
+            if damaged or found is None:
+                self._damage(found)
+                damaged = True
+                continue
+            self._follow(found, len(group))
+            group.append(found.record)
+            self._head = hashlib.sha256(line[:-1]).hexdigest()
+            self._seq += 1
+            if len(group) == found.group[2]:
+                yield from group
+                self.size += waiting
+                self._settled = (self._seq, self._head)
+                self._group, group, waiting = self._group + 1, [], 0
+        self.torn = waiting
+
+    _settled = (0, NO_LINE)
+
+    @property
+    def head(self) -> str:
+        """The chain's hash at the end of the last whole group."""
+        return self._settled[1]
+
+    def writer(self) -> Writer:
+        """Return the writer that goes on after the last whole group."""
+        return Writer(self._settled[0], self._group, self.head)
+
+    def _follow(self, found: _Line, place: int) -> None:
+        number, at, size = found.group
+        if found.prev != self._head or number != self._group or at != place or at >= size:
+            raise corrupt(f"record {self._seq} does not follow the one before it")
+
+    def _damage(self, found: _Line | None) -> None:
+        # Only the group that was being written when the power went may be damaged: a later
+        # group that verifies proves that this one had been durable.
+        if found is not None and found.group[0] > self._group:
+            raise corrupt(f"record {self._seq} is damaged, and sound records follow it")
+
+
+def corrupt(what: str) -> IntegrityError:
+    """Return the error that says that a checkpoint log cannot be believed."""
+    return IntegrityError(
+        "checkpoint_corrupt",
+        f"checkpoint.log is corrupt: {what}; nothing was sent",
+        "restore the run directory from a copy, or look at it with `bulkdelete audit`",
+    )
+
+
+_SHORTEST = len("00000000 {} 00000000\n")
+
+
+def _verify(line: bytes) -> _Line | None:
+    """Read one line on its own: None when its form or checksum is wrong."""
+    if len(line) < _SHORTEST or line[-1:] != b"\n" or line[8:9] != b" " or line[-10:-9] != b" ":
+        return None
+    if line[-9:-1] != b"%08x" % google_crc32c.value(line[:-10]):
+        return None
+    try:
+        return _decoder.decode(line[9:-10])
+    except msgspec.MsgspecError:
+        return None

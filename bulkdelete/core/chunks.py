@@ -1,0 +1,53 @@
+"""IDs -> chunks of one kind, in input order.
+
+One chunk is open per kind; a chunk gets its number when it is full; what remains at the end
+follows, identities before GUIDs. So the same IDs always give the same chunks, and nothing but the
+end of the input ever flushes a short one.
+"""
+
+from typing import TYPE_CHECKING
+
+from bulkdelete.core.model import Chunk, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+class Chunker:
+    """Cut IDs into chunks of `size`.
+
+    `before` says how many planned IDs of each kind came before the first one fed (a resumed
+    reading starts in the middle): numbering goes on from there, and a chunk whose beginning was
+    not fed is *hollow*: it is counted, not yielded.
+    """
+
+    def __init__(self, size: int, before: "Mapping[Kind, int] | None" = None) -> None:
+        before = before or {}
+        self._size = size
+        self._open: dict[Kind, list[str]] = {kind: [] for kind in Kind}
+        self._missing = {kind: before.get(kind, 0) % size for kind in Kind}
+        self.next_seq = sum(before.get(kind, 0) // size for kind in Kind)
+
+    def feed(self, ids: "Sequence[str]", kind: Kind) -> "Iterator[Chunk]":
+        """Take more IDs of one kind; yield each chunk that is now full."""
+        queue = self._open[kind]
+        queue.extend(ids)
+        start = 0
+        while len(queue) - start >= (need := self._size - self._missing[kind]):
+            full = tuple(queue[start : start + need])
+            start += need
+            yield from self._number(full, kind)
+        del queue[:start]
+
+    def close(self) -> "Iterator[Chunk]":
+        """Yield what remains, identities before GUIDs."""
+        for kind in Kind:
+            rest, self._open[kind] = tuple(self._open[kind]), []
+            if rest or self._missing[kind]:
+                yield from self._number(rest, kind)
+
+    def _number(self, ids: tuple[str, ...], kind: Kind) -> "Iterator[Chunk]":
+        seq, self.next_seq = self.next_seq, self.next_seq + 1
+        hollow, self._missing[kind] = self._missing[kind], 0
+        if not hollow:
+            yield Chunk(seq, kind, ids)

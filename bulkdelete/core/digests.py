@@ -1,0 +1,42 @@
+"""Digests of chunks and of the content of a plan.
+
+`leaf` is a SHA-256 over the kind and the IDs, joined by line feeds (no valid ID holds one, so the
+text can be read in one way only). `keyed` puts the run's own key to it: that is what the index
+and the checkpoint hold, so that nobody without the key can test a guess against them. The
+plan's content digest is SHA-256 over all leaves in order, without the key, so that the same input
+and settings give the same plan digest everywhere.
+"""
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bulkdelete.core.model import Chunk, Kind
+
+KEY_BYTES = 32
+DIGEST_BYTES = 16
+"""Of the keyed digest that is kept: 128 bits."""
+
+
+def leaf(kind: "Kind", ids: "Sequence[str]") -> bytes:
+    """Return the 32-byte SHA-256 of these IDs of one kind, in this order."""
+    text = "\n".join((kind.value, *ids))
+    return hashlib.sha256(text.encode()).digest()
+
+
+def keyed(key: bytes, digest: bytes) -> bytes:
+    """Return the 16-byte HMAC-SHA-256 of `digest` under the run's key."""
+    return hmac.digest(key, digest, "sha256")[:DIGEST_BYTES]
+
+
+def chunk_digest(key: bytes, chunk: "Chunk") -> bytes:
+    """Return the keyed digest of a chunk, as plan.index and the checkpoint hold it."""
+    return keyed(key, leaf(chunk.kind, chunk.ids))
+
+
+def account_tag(key: bytes, account: str) -> str:
+    """Return the account as the checkpoint's header names it: a keyed hash, in hex."""
+    return keyed(key, b"account\n" + account.encode()).hex()

@@ -1,0 +1,93 @@
+"""Every reason to refuse, as pure checks: each returns quietly or raises.
+
+A guard that cannot decide refuses.
+"""
+
+from typing import TYPE_CHECKING
+
+from bulkdelete.core.plan import SHORT_DIGEST
+from bulkdelete.errors import GuardError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bulkdelete.core.checkpoint import Approval
+    from bulkdelete.core.plan import Counts
+
+DOUBT_LIVES = 24 * 3600.0
+"""Seconds after which an unanswered request is not repeated without fresh approval."""
+
+FAILURES_COUNT_AFTER = 10
+"""Chunks that must be settled before the share of failures can stop a run."""
+
+CANARY_REQUESTS = 16
+"""Requests after which a refused canary without one acceptance stops the run."""
+
+_FIRST_ONES = 5
+
+
+def check_size(counts: "Counts", max_deletes: int | None, expect: int | None) -> None:
+    """Refuse a plan larger than the ceiling, or not of the size that was expected."""
+    if expect is not None and counts.planned != expect:
+        raise GuardError(
+            "expect_count",
+            f"the plan holds {counts.planned:,} IDs, not the {expect:,} of --expect-count; "
+            "nothing was sent",
+            "look at the plan; correct the list or the number",
+        )
+    if max_deletes is not None and counts.planned > max_deletes:
+        raise GuardError(
+            "max_deletes",
+            f"the plan holds {counts.planned:,} IDs, more than the {max_deletes:,} of "
+            "--max-deletes; nothing was sent",
+            "look at the plan; raise --max-deletes if it is right",
+        )
+
+
+def check_invalid(counts: "Counts", max_percent: float, examples: "Sequence[str]") -> None:
+    """Refuse a list with too large a share of invalid IDs; `examples` are "file:line reason"."""
+    if counts.invalid * 100 <= max_percent * counts.read:
+        return
+    share = counts.invalid * 100 / counts.read
+    first = "; ".join(examples[:_FIRST_ONES])
+    raise InputError(
+        "max_invalid",
+        f"{counts.invalid:,} of {counts.read:,} IDs are invalid ({share:.1f} %, allowed "
+        f"{max_percent:g} %); nothing was sent. The first: {first}",
+        "correct the list, or allow the share with --max-invalid",
+    )
+
+
+def check_digest(plan_digest: str, given: str) -> None:
+    """Refuse an approval that is not of exactly this plan (whole digest or its first 12 hex)."""
+    bare = given.strip().lower().removeprefix("sha256:")
+    whole = plan_digest.removeprefix("sha256:")
+    if len(bare) < SHORT_DIGEST or not whole.startswith(bare):
+        raise GuardError(
+            "approve_digest",
+            f"--approve names another plan: this one is {plan_digest}; nothing was sent",
+            "look at this plan, then approve its digest",
+        )
+
+
+def check_alive(approval: "Approval", now: float) -> None:
+    """Refuse to send past the plan's time to live."""
+    if now >= approval.expires:
+        raise GuardError(
+            "expired",
+            "the plan's time to live is over: a deleted user may have come back under the same "
+            "ID since; nothing more was sent",
+            "make a new plan from a fresh list, or approve this one again with --renew",
+        )
+
+
+def doubt_too_old(since: float | None, now: float, renewed_at: float | None) -> bool:
+    """Tell whether an unanswered request is too old to repeat without a later renewal."""
+    if since is None or now - since < DOUBT_LIVES:
+        return False
+    return renewed_at is None or renewed_at < since or now - renewed_at >= DOUBT_LIVES
+
+
+def too_many_failures(failed: int, settled: int, chunks: int, max_percent: float) -> bool:
+    """Tell whether the share of failed IDs among the settled ones stops the run."""
+    return chunks >= FAILURES_COUNT_AFTER and failed * 100 > max_percent * settled

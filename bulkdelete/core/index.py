@@ -1,0 +1,195 @@
+"""The layout of plan.index: what became of each record, each chunk's digest, places to seek by.
+
+```
+magic     8   b"BDINDEX1"
+counts   32   u64 records, u64 reasons, u64 chunks, u64 marks      (little endian, as all numbers)
+codes         two bits a record, four in a byte, the first in the lowest bits:
+              0 planned, 1 duplicate, 2 protected, 3 invalid or excluded
+reasons       one byte for each record of code 3, in order: its place in plan.json's `reasons`
+chunks   18 each: keyed digest (16), kind (0 identity, 1 guid), number of IDs
+marks    52 each: record, offset, line, identities before, guids before, reasons before (u64 each),
+              part (u32): a record boundary where reading may start
+```
+
+A record's number counts through all parts. No ID is in it.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkdelete.core.digests import DIGEST_BYTES
+from bulkdelete.core.model import Chunk, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAGIC = b"BDINDEX1"
+COUNTS = struct.Struct("<8sQQQQ")
+CHUNK = struct.Struct(f"<{DIGEST_BYTES}sBB")
+MARK = struct.Struct("<QQQQQQI")
+PLANNED, DUPLICATE, PROTECTED, OUT = range(4)
+_KINDS = tuple(Kind)
+_NUMBER = {kind: number for number, kind in enumerate(_KINDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place to start reading: before record `record`, at `offset`/`line` of part `part`.
+
+    `before` planned IDs of each kind, and `reasons` entries of the reasons table, lie ahead of it.
+    """
+
+    part: int
+    record: int
+    offset: int
+    line: int
+    identities: int
+    guids: int
+    reasons: int
+
+    @property
+    def before(self) -> "Mapping[Kind, int]":
+        """How many planned IDs of each kind come before this place."""
+        return {Kind.IDENTITY: self.identities, Kind.GUID: self.guids}
+
+    def pack(self) -> bytes:
+        """Return its 52 bytes."""
+        return MARK.pack(
+            self.record,
+            self.offset,
+            self.line,
+            self.identities,
+            self.guids,
+            self.reasons,
+            self.part,
+        )
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Mark":
+        """Read one from its 52 bytes."""
+        record, offset, line, identities, guids, reasons, part = MARK.unpack(data)
+        return cls(part, record, offset, line, identities, guids, reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkEntry:
+    """What the index holds of a chunk."""
+
+    digest: bytes
+    kind: Kind
+    count: int
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "ChunkEntry":
+        """Read one from its 18 bytes; ValueError on a kind that does not exist."""
+        digest, number, count = CHUNK.unpack(data)
+        if number >= len(_KINDS):
+            raise ValueError(f"plan.index names a kind {number} that does not exist")
+        return cls(digest, _KINDS[number], count)
+
+
+class IndexBuilder:
+    """Collects the index while the input is read once; about 0.25 byte a record in memory."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self._codes = bytearray()
+        self.reasons = bytearray()
+        self._chunks = bytearray()
+        self._marks = bytearray()
+
+    def add(self, count: int, others: "Mapping[int, int]") -> None:
+        """Add `count` records, all planned but for `others`: position -> code."""
+        first, self.records = self.records, self.records + count
+        self._codes.extend(bytes((self.records + 3) // 4 - len(self._codes)))
+        for position, code in others.items():
+            record = first + position
+            self._codes[record >> 2] |= code << ((record & 3) << 1)
+
+    def add_reason(self, number: int) -> None:
+        """Add the reason of the next record of code `OUT`."""
+        self.reasons.append(number)
+
+    def add_chunk(self, chunk: Chunk, digest: bytes) -> None:
+        """Add the next chunk and its keyed digest."""
+        self._chunks += CHUNK.pack(digest, _NUMBER[chunk.kind], len(chunk.ids))
+
+    def add_mark(self, mark: Mark) -> None:
+        """Add a place to seek by."""
+        self._marks += mark.pack()
+
+    def sections(self) -> tuple[bytes, ...]:
+        """Return the file's content, in order."""
+        head = COUNTS.pack(
+            MAGIC,
+            self.records,
+            len(self.reasons),
+            len(self._chunks) // CHUNK.size,
+            len(self._marks) // MARK.size,
+        )
+        parts = (self._codes, self.reasons, self._chunks, self._marks)
+        return head, *map(bytes, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexShape:
+    """Where the sections of an index lie, in bytes from the start of the file."""
+
+    records: int
+    reasons: int
+    chunks: int
+    marks: int
+
+    @classmethod
+    def unpack(cls, head: bytes) -> "IndexShape":
+        """Read the first 40 bytes; ValueError when this is not an index of this version."""
+        if len(head) != COUNTS.size or not head.startswith(MAGIC):
+            raise ValueError("not a plan.index of this version")
+        _, records, reasons, chunks, marks = COUNTS.unpack(head)
+        return cls(records, reasons, chunks, marks)
+
+    @property
+    def codes_at(self) -> int:
+        """Start of the two-bit codes."""
+        return COUNTS.size
+
+    @property
+    def reasons_at(self) -> int:
+        """Start of the reasons."""
+        return self.codes_at + (self.records + 3) // 4
+
+    @property
+    def chunks_at(self) -> int:
+        """Start of the chunks."""
+        return self.reasons_at + self.reasons
+
+    @property
+    def marks_at(self) -> int:
+        """Start of the marks."""
+        return self.chunks_at + self.chunks * CHUNK.size
+
+    @property
+    def size(self) -> int:
+        """The whole file's."""
+        return self.marks_at + self.marks * MARK.size
+
+
+def exceptions(codes: bytes, first: int, count: int) -> dict[int, int]:
+    """Decode `count` records from `first` on: position -> code, of those that are not planned.
+
+    `codes` are the bytes that hold them, beginning with the byte of record `first`.
+    """
+    if codes.count(0) == len(codes):
+        return {}
+    shift = first & 3
+    found = {}
+    for place, byte in enumerate(codes):
+        if not byte:
+            continue
+        for quarter in range(4):
+            position = place * 4 + quarter - shift
+            code = byte >> (quarter << 1) & 3
+            if code and 0 <= position < count:
+                found[position] = code
+    return found

@@ -1,0 +1,162 @@
+"""Records of JSONL: one JSON object a line, the ID under a key or a path of keys.
+
+A block is decoded at once when every line is surely plain; else line by line, and a line that is
+not plain is read with all its members, because a decoder keeps only the last of two equal keys.
+"""
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bulkdelete.core.blocks import (
+    MAX_RECORD,
+    BlockParser,
+    Found,
+    Parsed,
+    all_short,
+    content_length,
+    too_long,
+)
+from bulkdelete.core.lists import items
+from bulkdelete.core.model import Batch, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bulkdelete.core.layout import Layout
+
+_ONE_SPELLING = re.compile(r'[^"\\/\x00-\x1f]+')
+_FAILURES = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+class _Members(tuple[tuple[str, Any], ...]):
+    """The members of a JSON object, in order, equal keys and all."""
+
+    __slots__ = ()
+
+
+class JsonParser(BlockParser):
+    """Parses JSONL; LF or CRLF end a line."""
+
+    def __init__(self, layout: "Layout", offset: int, line: int, *, keep_cells: bool) -> None:
+        super().__init__(layout, offset, line, keep_cells=keep_cells)
+        self._kind = layout.kind or Kind.IDENTITY
+        self._decoder = None if layout.is_list else _plain_decoder(layout.path)
+        self._quoted_key = b'"%s"' % "".join(layout.path[:1]).encode()
+
+    def _cut(self, data: bytes) -> int:
+        return data.rfind(b"\n") + 1
+
+    def _parse(self, data: bytes, *, final: bool) -> Parsed:  # noqa: ARG002 - any line is whole
+        if not all_short(data):
+            self._check_lengths(data)
+        text = data
+        if self._layout.encoding != "utf-8":
+            text = data.decode(self._layout.encoding).encode()
+        lines = text.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        ids = None if self._keep_cells else self._plain_ids(text, lines)
+        if ids is None:
+            batch = self._batch(self._line_by_line(lines))
+        else:
+            places = range(self._line, self._line + len(lines))
+            batch = Batch(ids, self._kind, places, *self.place)
+        return Parsed(batch, len(data), len(lines))
+
+    def _check_lengths(self, data: bytes) -> None:
+        for number, line in enumerate(data.split(b"\n")):
+            if len(line) > MAX_RECORD and content_length(line) > MAX_RECORD:
+                raise too_long(self._line + number)
+
+    def _plain_ids(self, data: bytes, lines: list[bytes]) -> list[str] | None:
+        """Return the ID of each line, or None when a line is not plain.
+
+        Plain: valid text, the key just once and not spelled with escapes, its value a string.
+        """
+        if self._decoder is None or data.count(self._quoted_key) != len(lines):
+            return None
+        if b"\\" in data and b"\\u" in data:
+            return None
+        try:
+            data.decode()
+            return [record.id for record in map(self._decoder.decode, lines)]
+        except _FAILURES:
+            return None
+
+    def _line_by_line(self, lines: list[bytes]) -> Found:
+        found = Found()
+        for number, raw in enumerate(lines):
+            line = raw.removesuffix(b"\r")
+            if line.strip(b" \t"):
+                self._take_line(found, line, self._line + number)
+        return found
+
+    def _take_line(self, found: Found, line: bytes, number: int) -> None:
+        ids = self._plain_ids(line, [line])
+        values = self._read(line) if ids is None else ((one, None) for one in ids)
+        cells = (line.decode("utf-8", "surrogateescape"),)
+        for one, fault in values:
+            if fault is None:
+                found.add(one, self._kind, number, cells)
+            else:
+                found.add_fault(fault, self._kind, number, cells)
+
+    def _read(self, line: bytes) -> "Iterator[tuple[str, str | None]]":
+        """Yield each ID of a record, or why there is none."""
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            return iter((("", "bad_encoding"),))
+        try:
+            # The strict decoder refuses what the other takes: NaN, lone surrogates.
+            msgspec.json.decode(text)
+            record = json.loads(text, object_pairs_hook=_Members)
+        except _FAILURES:
+            return iter((("", "bad_json"),))
+        return _walk(record, self._layout.path, is_list=self._layout.is_list)
+
+
+def _plain_decoder(path: "Sequence[str]") -> msgspec.json.Decoder[Any] | None:
+    """Make a decoder for a path of one key that can be spelled differently by escapes only."""
+    if len(path) != 1 or path[0].endswith("[]") or not _ONE_SPELLING.fullmatch(path[0]):
+        return None
+    record = msgspec.defstruct("Plain", [("id", str)], rename={"id": path[0]}, gc=False)
+    return msgspec.json.Decoder(record)
+
+
+def _walk(
+    value: object, path: "Sequence[str]", *, is_list: bool
+) -> "Iterator[tuple[str, str | None]]":
+    if not path:
+        yield from _ids(value, is_list=is_list)
+        return
+    key = path[0].removesuffix("[]")
+    if not isinstance(value, _Members):
+        yield "", "not_an_object"
+        return
+    values = [member for name, member in value if name == key]
+    if len(values) != 1:
+        yield "", "duplicate_key" if values else "missing_key"
+    elif not path[0].endswith("[]"):
+        yield from _walk(values[0], path[1:], is_list=is_list)
+    elif isinstance(values[0], list):
+        for element in values[0]:
+            yield from _walk(element, path[1:], is_list=is_list)
+    else:
+        yield "", "not_an_array"
+
+
+def _ids(value: object, *, is_list: bool) -> "Iterator[tuple[str, str | None]]":
+    found: list[Any] | None = [value]
+    if isinstance(value, list):
+        found = value
+    elif is_list and isinstance(value, str):
+        found = items(value)
+    if found is None:
+        yield "", "bad_list"
+        return
+    for one in found:
+        yield (one, None) if isinstance(one, str) else ("", "not_a_string")

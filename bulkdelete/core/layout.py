@@ -1,0 +1,293 @@
+"""What the bytes of an input part are: format, dialect, the place and the kind of the IDs.
+
+`sniff` looks at the head of a part and at what the user said. Whatever is not beyond doubt is an
+error that says which flag decides it; what was found is told in `Layout.notes`.
+"""
+
+import codecs
+import re
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bulkdelete.core import columns, dialect
+from bulkdelete.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from bulkdelete.core.model import Kind
+
+HEAD_BYTES = 256 * 1024
+"""How much of a part `sniff` wants to see, at most."""
+
+
+class Format(StrEnum):
+    """The formats of an input part."""
+
+    AUTO = "auto"
+    CSV = "csv"
+    JSONL = "jsonl"
+    LINES = "lines"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the user said about the input; None and AUTO leave it to be found out.
+
+    `column` is a header name, a JSON path (`a.b`, `a[].b`), or with `header=False` a 0-based
+    number. `explode` says that the values of the ID column are bracketed lists of IDs.
+    """
+
+    format: Format = Format.AUTO
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    column: str | None = None
+    header: bool = True
+    id_type: "Kind | None" = None
+    explode: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How to read one part.
+
+    `empty`: the part holds nothing, so nothing more is known. `bom` is the length of its byte
+    order mark; `width` the number of CSV columns; `column` the index of the ID column,
+    `type_column` that of the column which holds each ID's kind. `path` are the JSON keys that lead
+    to the ID; `key[]` goes into each element of an array. `kind` is None when `type_column`
+    decides, or when the part is empty and nobody said.
+    `is_list`: the values are bracketed lists. `notes` are sentences for the user;
+    `header_names` may hold personal data when the file has no header after all: do not store them.
+    """
+
+    format: Format
+    empty: bool = False
+    delimiter: str = ""
+    encoding: str = "utf-8"
+    has_header: bool = False
+    bom: int = 0
+    width: int = 0
+    column: int = 0
+    path: tuple[str, ...] = ()
+    kind: "Kind | None" = None
+    type_column: int | None = None
+    is_list: bool = False
+    header_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def sniff(head: bytes, name: str, reading: Reading, *, complete: bool) -> Layout:
+    """Find out how to read a part from its first <= 256 KiB (after decompression).
+
+    `name` is the file's name: its extension counts, and errors show it. `complete` says that
+    `head` is all there is. UsageError: a flag is missing or contradicts the input; InputError: the
+    input cannot be read at all.
+    """
+    encoding = _encoding(reading)
+    bom = _bom(head, name, encoding)
+    body = head[bom:]
+    chosen = _format(body, name, reading)
+    blank = Layout(chosen, encoding=encoding, bom=bom, kind=reading.id_type)
+    if not complete:
+        body = body[: max(body.rfind(b"\n"), body.rfind(b"\r")) + 1]
+    if not body.strip(b"\r\n"):
+        return _empty(blank, name, complete=complete)
+    wish = columns.Wish(name, reading.column, reading.id_type)
+    if chosen is Format.CSV:
+        return _csv(body.decode(encoding, "surrogateescape"), wish, reading, blank)
+    if chosen is Format.JSONL:
+        return _jsonl(body, wish, reading, blank)
+    return _lines(wish, reading, blank)
+
+
+def _encoding(reading: Reading) -> str:
+    known = {"utf-8": "utf-8", "utf-8-sig": "utf-8", "ascii": "utf-8", "iso8859-1": "latin-1"}
+    with suppress(LookupError, ValueError):
+        if found := known.get(codecs.lookup(reading.encoding).name):
+            return found
+    raise UsageError(
+        "encoding",
+        f"the encoding {reading.encoding!r} is not supported; utf-8 and latin-1 are",
+        "convert the file first, for example: iconv -f UTF-16 -t UTF-8 IN > OUT",
+    )
+
+
+def _bom(head: bytes, name: str, encoding: str) -> int:
+    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
+    # One NUL in an ID is one invalid ID; UTF-16 without a mark is a third of NULs or more.
+    if wide or 3 * head.count(0) > len(head):
+        raise InputError(
+            "utf16",
+            "this is UTF-16 or UTF-32 text, or not text at all",
+            "convert it first, for example: iconv -f UTF-16 -t UTF-8 IN > OUT",
+            where=name,
+        )
+    if not head.startswith(codecs.BOM_UTF8):
+        return 0
+    if encoding != "utf-8":
+        raise InputError(
+            "encoding", "the file says it is UTF-8", "leave out --encoding", where=name
+        )
+    return len(codecs.BOM_UTF8)
+
+
+_EXTENSIONS = {
+    "csv": Format.CSV,
+    "tsv": Format.CSV,
+    "jsonl": Format.JSONL,
+    "ndjson": Format.JSONL,
+}
+_JSON_ARRAY = re.compile(rb'\s*\[\s*(?:[\[{"\]]|$)')
+
+
+def _format(body: bytes, name: str, reading: Reading) -> Format:
+    if reading.format is not Format.AUTO:
+        return reading.format
+    extension = name.lower().removesuffix(".gz").rpartition(".")[2]
+    if extension in _EXTENSIONS:
+        return _EXTENSIONS[extension]
+    if body.lstrip().startswith(b"{"):
+        return Format.JSONL
+    if _JSON_ARRAY.match(body):
+        raise _json_array(name)
+    if reading.column is not None or reading.delimiter is not None or not reading.header:
+        return Format.CSV
+    return _table_or_lines(body.lstrip(b"\r\n"), name)
+
+
+def _table_or_lines(body: bytes, name: str) -> Format:
+    line = re.split(rb"[\r\n]", body, maxsplit=1)[0].decode("latin-1")
+    if any(
+        columns.known(cell.strip('"')) for one in dialect.DELIMITERS for cell in line.split(one)
+    ):
+        return Format.CSV
+    if not any(one in line for one in dialect.DELIMITERS):
+        return Format.LINES
+    raise InputError(
+        "ambiguous_format",
+        "this may be CSV with an unknown header, or one ID per line",
+        "say --format csv --column NAME, or --format lines",
+        where=name,
+    )
+
+
+def _json_array(name: str) -> InputError:
+    return InputError(
+        "json_array",
+        "there is no JSON object on a line of its own at its start (a JSON array, perhaps)",
+        "give one JSON object per line (JSONL), for example: jq -c '.[]' IN > OUT.jsonl",
+        where=name,
+    )
+
+
+def _empty(blank: Layout, name: str, *, complete: bool) -> Layout:
+    if complete:
+        return replace(blank, empty=True)
+    raise InputError(
+        "record_too_long",
+        "its first line is too long, or all blank",
+        "check that this is the right file, and that it has line ends",
+        where=f"{name}: line 1",
+    )
+
+
+def _csv(text: str, wish: columns.Wish, reading: Reading, blank: Layout) -> Layout:
+    delimiter = dialect.delimiter(text, wish.name, reading.delimiter)
+    rows = dialect.rows(text, delimiter, 1)
+    if not rows or re.search("[\udc80-\udcff]", "".join(rows[0])):
+        raise InputError(
+            "bad_header",
+            "its first record has a quote or a byte that does not belong there",
+            "correct it, or say --encoding latin-1 or --format lines",
+            where=f"{wish.name}: line 1",
+        )
+    first = tuple(rows[0])
+    base = replace(
+        blank,
+        delimiter=delimiter,
+        has_header=reading.header,
+        width=len(first),
+        is_list=reading.explode,
+        notes=(f"CSV with the delimiter {delimiter!r} and {len(first)} column(s)",),
+    )
+    if not reading.header:
+        return _headless(base, wish)
+    return _with_header(replace(base, header_names=first), wish)
+
+
+def _headless(base: Layout, wish: columns.Wish) -> Layout:
+    column = columns.numbered(base.width, wish)
+    note = f"no header; the IDs are read from column number {column}"
+    kind = columns.needed_kind(wish)
+    return replace(base, column=column, kind=kind, notes=(*base.notes, note))
+
+
+def _with_header(base: Layout, wish: columns.Wish) -> Layout:
+    headers = base.header_names
+    if places := columns.typed(headers, wish):
+        note = f"each ID's kind is read from the column {headers[places[0]]!r}"
+        return replace(
+            base,
+            type_column=places[0],
+            column=places[1],
+            kind=None,
+            notes=(*base.notes, note),
+        )
+    column = columns.choose(headers, wish)
+    header = headers[column]
+    meaning = columns.known(header)
+    if meaning is None and wish.column is None and columns.looks_like_id(header):
+        raise InputError(
+            "header_looks_like_id",
+            "the first line looks like an ID, not like a header",
+            "say --no-header (or --format lines); or name the column with --column",
+            where=f"{wish.name}: line 1",
+        )
+    kind = columns.kind_of(header, wish)
+    note = f"the IDs are read from the column {header!r}, as {kind}"
+    is_list = base.is_list or (meaning is not None and meaning.is_list)
+    return replace(base, column=column, kind=kind, is_list=is_list, notes=(*base.notes, note))
+
+
+def _jsonl(body: bytes, wish: columns.Wish, reading: Reading, blank: Layout) -> Layout:
+    path, header = _json_path(body, wish, blank.encoding)
+    meaning = columns.known(header)
+    kind = columns.kind_of(header, wish)
+    note = f"JSONL; the IDs are read from {'.'.join(path)!r}, as {kind}"
+    is_list = reading.explode or (meaning is not None and meaning.is_list)
+    return replace(blank, path=path, kind=kind, is_list=is_list, notes=(note,))
+
+
+def _json_path(body: bytes, wish: columns.Wish, encoding: str) -> tuple[tuple[str, ...], str]:
+    if wish.column is None:
+        keys = _first_keys(body, wish.name, encoding)
+        key = keys[columns.choose(keys, wish)]
+        return (key,), key
+    path = tuple(wish.column.split("."))
+    if not all(re.fullmatch(r"[^\[\]]+(?:\[\])?", key) for key in path):
+        raise UsageError(
+            "bad_column",
+            "a JSON path is made of keys and dots; `[]` after a key goes into an array",
+        )
+    return path, path[-1].removesuffix("[]")
+
+
+def _first_keys(body: bytes, name: str, encoding: str) -> list[str]:
+    for line in body.split(b"\n"):
+        with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            record = msgspec.json.decode(line.decode(encoding))
+            if isinstance(record, dict) and record:
+                return list(record)
+    raise _json_array(name)
+
+
+def _lines(wish: columns.Wish, reading: Reading, blank: Layout) -> Layout:
+    if wish.column is not None:
+        raise UsageError(
+            "column_of_lines", f"{wish.name}: one ID per line has no columns", "leave out --column"
+        )
+    kind = columns.needed_kind(wish)
+    note = f"each line is one ID, as {kind}"
+    return replace(blank, width=1, kind=kind, is_list=reading.explode, notes=(note,))

@@ -1,0 +1,154 @@
+"""The plan as a document: what is bound, what was counted, and the digest that is approved.
+
+The digest covers the bound settings, the counts and the content (the kinds and IDs of all chunks,
+in order). It depends on no path, no clock and no key, so the same input, settings and planning
+rules give the same digest everywhere. plan.json holds no ID.
+"""
+
+import hashlib
+
+import msgspec
+
+SCHEMA = "bulkdelete.plan/1"
+RULES_VERSION = 1
+"""Version of the planning rules: raised when the same input could give another plan."""
+
+SHORT_DIGEST = 12
+"""Hex digits of a digest that are enough to approve it."""
+
+
+class Protected(msgspec.Struct, frozen=True):
+    """A protect list: SHA-256 of its bytes, and how many entries it has."""
+
+    sha256: str
+    entries: int
+
+
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that a plan is bound to; `host` and `account` are None in a draft.
+
+    `column` is the place of the ID: a column's number, a JSON path, or "" for lines; per part.
+    """
+
+    rules: int
+    target: str
+    host: str | None
+    account: str | None
+    format: tuple[str, ...]
+    delimiter: tuple[str, ...]
+    encoding: str
+    header: bool
+    column: tuple[str, ...]
+    kind: str
+    explode: bool
+    chunk_size: int
+    protect: tuple[Protected, ...]
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the plan's one pass counted, in IDs; `chunks` in chunks."""
+
+    read: int
+    planned: int
+    duplicate: int
+    protected: int
+    invalid: int
+    excluded: int
+    identities: int
+    guids: int
+    chunks: int
+
+
+class PartFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One input file: where it was, its bytes (as stored) and how many IDs were read from it."""
+
+    path: str
+    sha256: str
+    size: int
+    records: int
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user said about the input, so that it is read again in the same way."""
+
+    format: str
+    delimiter: str | None
+    encoding: str
+    column: str | None
+    header: bool
+    id_type: str | None
+    explode: bool
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """plan.json."""
+
+    schema: str
+    tool: str
+    created: float
+    digest: str
+    bound: Bound
+    content: str
+    counts: Counts
+    parts: tuple[PartFacts, ...]
+    inputs: tuple[str, ...]
+    protect: tuple[str, ...]
+    reading: Reading
+    reasons: tuple[str, ...]
+    index_sha256: str
+    seconds: float
+
+    @property
+    def draft(self) -> bool:
+        """Made without account or region: to look at, not to apply."""
+        return self.bound.host is None or self.bound.account is None
+
+    def encode(self) -> bytes:
+        """Return the file's bytes."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+
+def digest(bound: Bound, content: str, counts: Counts) -> str:
+    """Return the digest to approve: "sha256:" and 64 hex digits."""
+    text = msgspec.json.encode((SCHEMA, bound, content, counts), order="sorted")
+    return "sha256:" + hashlib.sha256(text).hexdigest()
+
+
+def decode(data: bytes) -> Plan:
+    """Read plan.json; ValueError when it is not one, or its digest does not fit its content."""
+    try:
+        plan = msgspec.json.decode(data, type=Plan)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"plan.json cannot be read: {error}") from error
+    if plan.schema != SCHEMA:
+        raise ValueError(f"plan.json has the unknown schema {plan.schema!r}")
+    if plan.digest != digest(plan.bound, plan.content, plan.counts):
+        raise ValueError("plan.json does not fit its own digest")
+    return plan
+
+
+def changes(old: Plan, new: Plan) -> list[str]:
+    """Name what differs between two plans, in words a person can act on; [] when nothing does."""
+    found = [
+        _NAMES.get(name, name)
+        for name in Bound.__struct_fields__
+        if getattr(old.bound, name) != getattr(new.bound, name)
+    ]
+    contents = [tuple(part.sha256 for part in plan.parts) for plan in (old, new)]
+    if contents[0] != contents[1] or old.content != new.content:
+        found.append("the input's content")
+    return found
+
+
+_NAMES = {
+    "rules": "the planning rules (another version of the tool)",
+    "host": "the region or endpoint",
+    "account": "the account",
+    "format": "the input's format",
+    "delimiter": "the delimiter",
+    "header": "the header setting",
+    "column": "the ID column",
+    "kind": "the kind of ID",
+    "chunk_size": "the chunk size",
+    "protect": "a protect list",
+}

@@ -1,0 +1,210 @@
+"""One attempt to send one piece: turn, intent, request, verdict, outcome.
+
+The intent is durable before the first byte of its request. The outcome is appended before the
+slot is used again; since the journal is durable in order, the next intent on that slot carries it
+along in the same commit, so that at most as many chunks are in doubt as there are slots.
+"""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from bulkdelete.core import checkpoint as log
+from bulkdelete.core.model import (
+    Abort,
+    Accepted,
+    Ambiguous,
+    Answer,
+    Failed,
+    Lost,
+    Partial,
+    Refused,
+    Reply,
+    Throttled,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulkdelete.backlog import Job
+    from bulkdelete.core.target import Target
+    from bulkdelete.turns import Meter, Turns
+
+
+class Transport(Protocol):
+    """What can send. Never raises for the network: a failure is a `Lost`."""
+
+    async def post(self, path: str, body: bytes) -> Reply:
+        """POST `body` and return what came back."""
+        ...
+
+
+class Ledger(Protocol):
+    """What makes records durable, in the order of `append`."""
+
+    def append(self, record: log.Record) -> "asyncio.Future[None]":
+        """Queue a record; the future is done when it is durable."""
+        ...
+
+
+class Pace(Protocol):
+    """How many requests may start in a second."""
+
+    async def start(self) -> None:
+        """Wait until one more may start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The attempt was called off before its first byte: the gate closed, or the run stopped."""
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Sends pieces.
+
+    `may_send` is false when nothing may be sent any more; `wall` is the time of
+    day in seconds; `trusted` becomes true with the first acceptance of this process start;
+    `posting` are the tasks that have a request out.
+    """
+
+    target: "Target"
+    transport: Transport
+    ledger: Ledger
+    turns: "Turns"
+    pace: Pace
+    meter: "Meter"
+    wall: "Callable[[], float]"
+    may_send: "Callable[[], bool]"
+    trusted: bool = False
+    posting: "set[asyncio.Task[object] | None]" = field(default_factory=set)
+
+    async def attempt(self, job: "Job") -> Verdict | Withdrawn:
+        """Make one attempt, with its intent and outcome on record.
+
+        Cancelled while the request is out, it records that nobody knows what came of it.
+        """
+        lease = await self.turns.take()
+        abandoned = False
+        try:
+            if not await self._intend(job):
+                return Withdrawn()
+            reply, seconds = await self._post(job)
+            abandoned = isinstance(reply, Lost) and reply.abandoned
+            verdict = self.target.decode(reply, job.piece.ids, self.trusted)
+            self.trusted = self.trusted or isinstance(verdict, Accepted | Partial)
+            self.turns.observe(verdict)
+            self._record(job, verdict, reply, seconds)
+            return verdict
+        finally:
+            self.turns.give_back(lease, abandoned=abandoned)
+
+    async def _intend(self, job: "Job") -> bool:
+        """Make the intent durable; False when the attempt was called off after all."""
+        if not self.may_send():
+            return False
+        span = job.piece.span
+        intent = log.Intent(
+            chunk=span.seq,
+            lo=span.lo,
+            hi=span.hi,
+            attempt=job.attempts + 1,
+            digest=job.digest,
+            at=self.wall(),
+        )
+        try:
+            await self.ledger.append(intent)
+            await self.pace.start()
+        except asyncio.CancelledError:
+            self._withdraw(job)
+            raise
+        if self.turns.still_open() and self.may_send():
+            return True
+        self._withdraw(job)
+        return False
+
+    def _withdraw(self, job: "Job") -> None:
+        self.ledger.append(self._outcome(job, "withdrawn"))
+
+    async def _post(self, job: "Job") -> tuple[Reply, float]:
+        loop = asyncio.get_running_loop()
+        body = self.target.encode(job.piece.kind, job.piece.ids)
+        started = loop.time()
+        self.meter.change(+1, started, fresh=not job.retry)
+        worker = asyncio.current_task()
+        self.posting.add(worker)
+        try:
+            reply = await self.transport.post(self.target.delete_path, body)
+        except asyncio.CancelledError:
+            reply = Lost("interrupted", sent=True)
+        finally:
+            self.posting.discard(worker)
+        ended = loop.time()
+        self.meter.change(-1, ended)
+        self.meter.begin(ended)
+        return reply, ended - started
+
+    def _record(self, job: "Job", verdict: Verdict, reply: Reply, seconds: float) -> None:
+        name, reason, bad = _named(job, verdict)
+        answer = reply if isinstance(reply, Answer) else None
+        self.ledger.append(
+            self._outcome(
+                job,
+                name,
+                reason=reason,
+                bad=bad,
+                status=answer.status if answer else 0,
+                body=hashlib.sha256(answer.body).hexdigest()[:16] if answer else "",
+                ms=round(seconds * 1000, 3),
+            )
+        )
+        if name == "refused":
+            span = job.piece.span
+            self.ledger.append(log.Split(chunk=span.seq, lo=span.lo, hi=span.hi, at=self.wall()))
+
+    def _outcome(  # noqa: PLR0913 - the record's own fields
+        self,
+        job: "Job",
+        verdict: str,
+        *,
+        reason: str = "",
+        bad: tuple[int, ...] = (),
+        status: int = 0,
+        body: str = "",
+        ms: float = 0.0,
+    ) -> log.Outcome:
+        span = job.piece.span
+        return log.Outcome(
+            chunk=span.seq,
+            lo=span.lo,
+            hi=span.hi,
+            attempt=job.attempts + 1,
+            verdict=verdict,
+            at=self.wall(),
+            reason=reason,
+            status=status,
+            body=body,
+            ms=ms,
+            bad=bad,
+        )
+
+
+def _named(job: "Job", verdict: Verdict) -> tuple[str, str, tuple[int, ...]]:
+    """Return a verdict's name in the checkpoint, its reason, and refused places in the chunk."""
+    match verdict:
+        case Accepted():
+            return "accepted", "", ()
+        case Partial(rejected=positions, reason=reason):
+            return "partial", reason, tuple(job.piece.span.lo + one for one in positions)
+        case Refused(reason=reason):
+            return ("rejected" if len(job.piece.ids) == 1 else "refused"), reason, ()
+        case Throttled(reason=reason):
+            return "throttled", reason, ()
+        case Failed(reason=reason):
+            return "failed", reason, ()
+        case Ambiguous(reason=reason):
+            return "ambiguous", reason, ()
+        case Abort(reason=reason, acted=acted):
+            return ("ambiguous" if acted else "abort"), reason, ()

@@ -1,0 +1,174 @@
+"""The one place that can send: an aiohttp POST to one pinned URL, and nothing else.
+
+No redirect is followed, no proxy or .netrc is read, TLS is always verified, an answer is read up
+to 64 KiB and never decompressed. aiohttp's exceptions become `Lost` here: what may have left the
+machine counts as sent, unless it is certain that not a byte of the request did.
+"""
+
+import asyncio
+import ipaddress
+import os
+import socket
+import ssl
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from bulkdelete.core.model import Answer, Lost, Reply
+from bulkdelete.core.target import MAX_ANSWER, is_loopback
+from bulkdelete.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+CONNECT_SECONDS = 10.0
+_EMULATOR_ACCOUNT = "EMULATOR"
+
+
+class _PublicOnly(AbstractResolver):
+    """Resolves names, and refuses addresses that are not on the public Internet."""
+
+    def __init__(self) -> None:
+        self._inner = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        here = is_loopback(host)
+        allowed = [
+            one
+            for one in found
+            if (address := ipaddress.ip_address(one["host"].partition("%")[0])).is_global
+            or (here and address.is_loopback)
+        ]
+        if not allowed:
+            raise OSError(None, f"{host} resolves to no public address")
+        return allowed
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def _tls() -> ssl.SSLContext:
+    if os.environ.get("SSLKEYLOGFILE"):
+        raise UsageError(
+            "sslkeylogfile",
+            "SSLKEYLOGFILE is set: it would write the session's keys, and with them the passcode, "
+            "to a file",
+            "unset SSLKEYLOGFILE",
+        )
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class Client:
+    """Requests to one host with one set of credentials. Use as an async context manager."""
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: "Mapping[str, str]",
+        *,
+        timeout: float,
+        connections: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        parts = urlsplit(base_url)
+        host = parts.hostname or ""
+        if parts.scheme == "http" and not is_loopback(host):
+            raise UsageError("endpoint", "http:// is only for a loopback address")
+        if _EMULATOR_ACCOUNT in headers.values() and not is_loopback(host):
+            raise UsageError("emulator_credentials", "EMULATOR credentials go to loopback only")
+        self._base = base_url.rstrip("/")
+        self._headers = {**headers, "Accept-Encoding": "identity", "Accept": "application/json"}
+        self._timeout = aiohttp.ClientTimeout(
+            total=timeout, sock_connect=min(CONNECT_SECONDS, timeout)
+        )
+        self._connections = connections
+        self._tls = tls if tls is not None or parts.scheme == "http" else _tls()
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(
+            limit=self._connections,
+            ssl=self._tls if self._tls is not None else True,
+            resolver=_PublicOnly(),
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers=self._headers,
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: "TracebackType | None",
+    ) -> None:
+        await self._session.close()
+
+    async def post(self, path: str, body: bytes) -> Reply:
+        """POST a JSON body to `path` and return what came of it; raises nothing of the network."""
+        return await self._request("POST", path, body)
+
+    async def get(self, path: str) -> Reply:
+        """GET `path` (with its query) and return what came of it."""
+        return await self._request("GET", path, None)
+
+    async def _request(self, method: str, path: str, body: bytes | None) -> Reply:
+        try:
+            async with self._session.request(
+                method, self._base + path, data=body, allow_redirects=False
+            ) as response:
+                data, complete = await _bounded(response)
+                names: dict[str, list[str]] = {}
+                for name, value in response.headers.items():
+                    names.setdefault(name.lower(), []).append(value)
+                return Answer(response.status, names, data, complete)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return lost(error)
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+    """Read at most 64 KiB of an answer; False when there was more, or it was cut."""
+    data = bytearray()
+    try:
+        async for piece in response.content.iter_any():
+            data += piece
+            if len(data) > MAX_ANSWER:
+                response.close()
+                return bytes(data[:MAX_ANSWER]), False
+    except (aiohttp.ClientError, OSError) as error:
+        if isinstance(error, TimeoutError):
+            raise
+        return bytes(data), False
+    return bytes(data), True
+
+
+def lost(error: BaseException) -> Lost:
+    """Name what an exception of aiohttp means for the request."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return Lost("tls", sent=False, untrusted=True)
+        case aiohttp.ConnectionTimeoutError():
+            return Lost("connect_timeout", sent=False)
+        case aiohttp.ClientConnectorDNSError():
+            return Lost("dns", sent=False)
+        case aiohttp.ClientConnectorError():
+            return Lost("connect_failed", sent=False)
+        case asyncio.TimeoutError():
+            return Lost("timeout", sent=True, abandoned=True)
+        case aiohttp.ServerDisconnectedError() | OSError():
+            return Lost("connection_lost", sent=True)
+        case _:
+            return Lost("answer_unreadable", sent=True)

@@ -1,0 +1,85 @@
+"""Files that are private and durable.
+
+Created 0600, in directories 0700, fsynced with their directory. Paths that others could swap or
+write to are refused.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from bulkdelete.errors import UsageError
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def write_new(path: Path, *sections: bytes) -> None:
+    """Create `path` (FileExistsError when it is there) with these bytes, durably, 0600."""
+    fd = os.open(path, _NEW, 0o600)
+    with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+        file.writelines(sections)
+        file.flush()
+        os.fsync(fd)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Put `data` in the place of `path`, whole or not at all, durably, 0600."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    fresh.unlink(missing_ok=True)
+    try:
+        write_new(fresh, data)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_private(path: Path) -> None:
+    """Create a directory 0700 (parents as usual); FileExistsError when it is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700)
+    path.chmod(0o700)
+
+
+def check_private(path: Path) -> None:
+    """Refuse a run directory that is a link, foreign, or that others may write to."""
+    info = path.lstat()
+    if not stat.S_ISDIR(info.st_mode):
+        raise UsageError("run_dir", f"{path} is not a directory of its own (a link, perhaps)")
+    if info.st_uid != os.geteuid():
+        raise UsageError("run_dir", f"{path} belongs to another user")
+    if info.st_mode & 0o022:
+        raise UsageError(
+            "run_dir", f"others may write to {path}", f"chmod 0700 {path} if you trust it"
+        )
+
+
+def read_secret(path: Path, what: str) -> str:
+    """Read a one-line secret from a file that only its owner can read; UsageError otherwise."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise UsageError("secret_file", f"{what} {path}: {error.strerror}") from error
+    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode) or info.st_mode & 0o077:
+            raise UsageError(
+                "secret_file",
+                f"{what} {path} must be a regular file that only its owner can read",
+                f"chmod 0600 {path}",
+            )
+        data = file.read(4096)
+    try:
+        return data.decode("ascii").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise UsageError("secret_file", f"{what} {path} is not plain ASCII") from error

@@ -1,0 +1,36 @@
+"""`--rate`: how many requests may start in a second, with aiolimiter.
+
+A leaky bucket of capacity 1 paces evenly. Above 100 a second its waits become shorter than the
+loop's clock can hit, so starts are let out in lots of a twentieth of a second.
+"""
+
+import asyncio
+
+from aiolimiter import AsyncLimiter
+
+_EVEN_UP_TO = 100.0
+_LOT_SECONDS = 0.05
+
+
+class Pacer:
+    """Lets at most `rate` starts a second out, or any number when `rate` is None."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._lot = 1 if rate is None or rate <= _EVEN_UP_TO else int(rate * _LOT_SECONDS)
+        self._limiter = AsyncLimiter(self._lot, self._lot / rate) if rate is not None else None
+        self._left = 0
+        self._stale_at = 0.0
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Wait until one more request may start."""
+        if self._limiter is None:
+            return
+        async with self._turn:
+            now = asyncio.get_running_loop().time()
+            if not self._left or now >= self._stale_at:
+                # What an idle time left over is not saved up: it would come out as a burst.
+                await self._limiter.acquire(self._lot)
+                self._left = self._lot
+                self._stale_at = asyncio.get_running_loop().time() + _LOT_SECONDS
+            self._left -= 1

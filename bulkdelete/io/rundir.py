@@ -1,0 +1,283 @@
+"""A run's directory: plan.json, plan.index, run.key, checkpoint.log, run.lock, reports.
+
+It is made beside its final name and renamed, so that a run directory is there whole or not at all.
+"""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from bulkdelete.core import checkpoint as log
+from bulkdelete.core import index as layout
+from bulkdelete.core import plan as plans
+from bulkdelete.core.digests import KEY_BYTES, account_tag
+from bulkdelete.core.progress import Progress
+from bulkdelete.errors import BusyError, IntegrityError, UsageError
+from bulkdelete.io import files, journal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class IndexFile:
+    """Reads plan.index in windows, so that its size does not matter."""
+
+    _WINDOW = 4096
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            self.shape = layout.IndexShape.unpack(os.pread(self._fd, layout.COUNTS.size, 0))
+        except ValueError as error:
+            os.close(self._fd)
+            raise _damaged(path.name) from error
+        self._first = 0
+        self._entries = b""
+
+    def codes(self, first: int, count: int) -> dict[int, int]:
+        """Return position -> code of the records `first..first+count-1` that are not planned."""
+        start = self.shape.codes_at + (first >> 2)
+        end = self.shape.codes_at + ((first + count + 3) >> 2)
+        return layout.exceptions(os.pread(self._fd, end - start, start), first, count)
+
+    def reasons(self, first: int, count: int) -> bytes:
+        """Return `count` entries of the table of reasons, from `first` on."""
+        return os.pread(self._fd, count, self.shape.reasons_at + first)
+
+    def chunk(self, seq: int) -> layout.ChunkEntry:
+        """Return what is held of chunk `seq`."""
+        size = layout.CHUNK.size
+        place = (seq - self._first) * size
+        if not 0 <= place < len(self._entries):
+            self._first, place = seq, 0
+            start = self.shape.chunks_at + seq * size
+            self._entries = os.pread(self._fd, self._WINDOW * size, start)
+        return layout.ChunkEntry.unpack(self._entries[place : place + size])
+
+    def marks_backwards(self) -> "Iterator[layout.Mark]":
+        """Yield the places to seek by, the last first."""
+        size = layout.MARK.size
+        for number in range(self.shape.marks - 1, -1, -1):
+            yield layout.Mark.unpack(os.pread(self._fd, size, self.shape.marks_at + number * size))
+
+    def sha256(self) -> str:
+        """Hash the whole file."""
+        digest = hashlib.sha256()
+        place = 0
+        while block := os.pread(self._fd, 1 << 20, place):
+            digest.update(block)
+            place += len(block)
+        return digest.hexdigest()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)
+
+
+def _damaged(name: str) -> IntegrityError:
+    return IntegrityError(
+        "run_dir_corrupt",
+        f"{name} is damaged or of another run; nothing was sent",
+        "restore the run directory from a copy, or start afresh with a new plan",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """Paths and contents of one run. `key_file` is where the run's key is."""
+
+    path: Path
+    key_file: Path | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+    @property
+    def log_path(self) -> Path:
+        """The checkpoint log."""
+        return self.path / "checkpoint.log"
+
+    @property
+    def spool_path(self) -> Path:
+        """What was read from standard input."""
+        return self.path / "input.spool"
+
+    @property
+    def report_path(self) -> Path:
+        """The summary as JSON."""
+        return self.path / "report.json"
+
+    def exists(self) -> bool:
+        """Tell whether a plan is here."""
+        return (self.path / "plan.json").is_file()
+
+    def check(self) -> None:
+        """Refuse a directory that is missing, or not safely ours."""
+        if not self.path.is_dir():
+            raise UsageError("run_dir_missing", f"there is no run directory {self.path}")
+        files.check_private(self.path)
+        if not self.exists():
+            raise UsageError("run_dir_missing", f"{self.path} holds no plan.json")
+
+    def plan(self) -> plans.Plan:
+        """Read plan.json; IntegrityError when it is damaged."""
+        try:
+            return plans.decode((self.path / "plan.json").read_bytes())
+        except (ValueError, OSError) as error:
+            raise _damaged("plan.json") from error
+
+    def key(self) -> bytes:
+        """Read the run's key; IntegrityError when it is gone."""
+        place = self.key_file or self.path / "run.key"
+        try:
+            key = place.read_bytes()
+        except OSError as error:
+            raise IntegrityError(
+                "key_missing",
+                f"the run's key {place} cannot be read, so no chunk can be checked; "
+                "nothing was sent",
+                "name the file with --key-file",
+            ) from error
+        if len(key) != KEY_BYTES:
+            raise _damaged(place.name)
+        return key
+
+    def index(self, plan: plans.Plan) -> IndexFile:
+        """Open plan.index; IntegrityError unless it is exactly the plan's."""
+        try:
+            index = IndexFile(self.path / "plan.index")
+        except OSError as error:
+            raise _damaged("plan.index") from error
+        if index.sha256() != plan.index_sha256:
+            index.close()
+            raise _damaged("plan.index")
+        return index
+
+    def progress(self, plan: plans.Plan) -> tuple[Progress, log.Reader]:
+        """Replay the checkpoint; IntegrityError when it is corrupt, missing or of another plan."""
+        progress = Progress(plan.counts.chunks)
+        reader = journal.read(self.log_path, progress.apply)
+        header = progress.header
+        if header is None:
+            raise log.corrupt("it has no header")
+        if header.format > log.FORMAT_VERSION:
+            raise IntegrityError(
+                "checkpoint_newer",
+                f"checkpoint.log has format {header.format}, newer than this tool reads; "
+                "nothing was sent",
+                "use the version of bulkdelete that made it, or a newer one",
+            )
+        whole = hashlib.sha256((self.path / "plan.json").read_bytes()).hexdigest()
+        if header.plan != plan.digest or header.plan_file != whole:
+            raise IntegrityError(
+                "checkpoint_other_run",
+                "checkpoint.log belongs to another plan than plan.json; nothing was sent",
+                "restore the run directory from a copy",
+            )
+        return progress, reader
+
+    @contextlib.contextmanager
+    def lock(self) -> "Iterator[None]":
+        """Hold the run; BusyError when another process does. The kernel frees it at any death."""
+        held = FileLock(self.path / "run.lock", timeout=0, mode=0o600)
+        try:
+            held.acquire()
+        except Timeout as error:
+            raise BusyError(
+                "busy",
+                f"another process holds the run {self.path}; nothing was sent by this one",
+                f"watch it with: bulkdelete status {self.path}",
+            ) from error
+        try:
+            yield
+        finally:
+            held.release()
+
+    def busy(self) -> bool:
+        """Tell whether a process holds the run now; writes nothing."""
+        try:
+            with self.lock():
+                return False
+        except BusyError:
+            return True
+
+
+class Draft:
+    """A run directory in the making, beside its final place."""
+
+    def __init__(self, parent: Path, key_file: Path | None) -> None:
+        parent.mkdir(parents=True, exist_ok=True)
+        self.path = parent / f".making-{os.getpid()}-{secrets.token_hex(4)}"
+        files.make_private(self.path)
+        self._key_file = key_file
+        self.key = _key(key_file)
+
+    def spool_path(self) -> Path:
+        """Where standard input goes."""
+        return self.path / "input.spool"
+
+    def finish(self, plan: plans.Plan, sections: "tuple[bytes, ...]", final: Path) -> RunDir:
+        """Write everything durably, then give it its name; UsageError when that is taken."""
+        if self._key_file is None:
+            files.write_new(self.path / "run.key", self.key)
+        elif not self._key_file.exists():
+            files.write_new(self._key_file, self.key)
+        text = plan.encode()
+        files.write_new(self.path / "plan.json", text)
+        files.write_new(self.path / "plan.index", *sections)
+        header = log.Header(
+            format=log.FORMAT_VERSION,
+            tool=plan.tool,
+            run=final.name,
+            plan=plan.digest,
+            plan_file=hashlib.sha256(text).hexdigest(),
+            host=plan.bound.host,
+            account=account_tag(self.key, plan.bound.account) if plan.bound.account else None,
+            chunks=plan.counts.chunks,
+            at=plan.created,
+        )
+        files.write_new(self.path / "checkpoint.log", log.Writer().group([header]))
+        files.sync_directory(self.path)
+        if final.exists():
+            raise UsageError("run_dir_taken", f"{final} is there already")
+        self.path.rename(final)
+        files.sync_directory(final.parent)
+        return RunDir(final, self._key_file)
+
+    def discard(self) -> None:
+        """Remove what was made."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _key(key_file: Path | None) -> bytes:
+    if key_file is not None and key_file.exists():
+        return RunDir(key_file.parent, key_file).key()
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def machine_tag(key: bytes) -> str:
+    """Name this machine by a keyed hash, to notice when a checkpoint moved."""
+    with contextlib.suppress(OSError):
+        return account_tag(key, Path("/etc/machine-id").read_text("ascii").strip())
+    return account_tag(key, os.uname().nodename)
+
+
+def runs_in(place: Path) -> list[RunDir]:
+    """Return the runs under a directory, the newest first."""
+    if not place.is_dir():
+        return []
+    found = [RunDir(one) for one in place.iterdir() if not one.name.startswith(".")]
+    return sorted(
+        (one for one in found if one.exists()),
+        key=lambda one: (one.path / "plan.json").stat().st_mtime_ns,
+        reverse=True,
+    )

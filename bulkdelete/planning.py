@@ -1,0 +1,359 @@
+"""The plan: one pass over the input that checks, de-duplicates, protects, counts and digests.
+
+Opens no socket and holds no object that could send. Each ID read ends up planned, duplicate,
+protected, invalid or excluded, in this order of precedence: invalid, duplicate, protected.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bulkdelete.core import index as codes
+from bulkdelete.core import plan as plans
+from bulkdelete.core.chunks import Chunker
+from bulkdelete.core.dedup import Seen
+from bulkdelete.core.digests import keyed, leaf
+from bulkdelete.core.identities import ProtectRules, faults, mask
+from bulkdelete.core.layout import Format, Layout, Reading
+from bulkdelete.core.model import Batch, Chunk, Kind
+from bulkdelete.errors import InputError, UsageError
+from bulkdelete.io import source
+from bulkdelete.reading import STDIN, Part, batches, kept, layout_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from bulkdelete.core.target import Target
+
+EXAMPLES = 20
+"""How many invalid records are kept to be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to plan: the parts, how to read them, where it would go, what to leave out."""
+
+    parts: "tuple[Part, ...]"
+    inputs: tuple[str, ...]
+    reading: Reading
+    target: "Target"
+    host: str | None
+    account: str | None
+    chunk_size: int
+    protect: "tuple[Path, ...]" = ()
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a person wants to see of a plan, and plan.json must not hold: masked, in memory."""
+
+    notes: list[str] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+    first: str = ""
+    last: str = ""
+    examples: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan that was made: the document (but for time and duration), its index, the findings."""
+
+    plan: plans.Plan
+    sections: tuple[bytes, ...]
+    findings: Findings
+
+
+async def make_plan(wish: Wish, key: bytes, *, tool: str, created: float) -> Planned:
+    """Read the input once and make the plan; UsageError or InputError when it cannot be.
+
+    `key` is the run's; `created` a time of day in seconds.
+    """
+    rules, lists = await _protect_rules(wish.protect)
+    survey = _Survey(wish, key, rules)
+    for number, part in enumerate(wish.parts):
+        await survey.read(number, part)
+    return survey.finish(lists, tool, created)
+
+
+class _Survey:
+    """The pass itself: what was seen so far."""
+
+    def __init__(self, wish: Wish, key: bytes, rules: ProtectRules) -> None:
+        self._wish = wish
+        self._key = key
+        self._rules = rules
+        self._seen = Seen()
+        self._chunker = Chunker(wish.chunk_size)
+        self._index = codes.IndexBuilder()
+        self._content = hashlib.sha256()
+        self._layouts: list[Layout] = []
+        self._parts: list[plans.PartFacts] = []
+        self._planned = dict.fromkeys(Kind, 0)
+        self._out = {codes.DUPLICATE: 0, codes.PROTECTED: 0, codes.OUT: 0}
+        self._reasons: dict[str, int] = {}
+        self._findings = Findings()
+
+    async def read(self, number: int, part: Part) -> None:
+        """Read one part."""
+        layout = await layout_of(part, self._wish.reading)
+        if layout.empty:
+            self._parts.append(await _empty_part(part))
+            return
+        if self._layouts and self._layouts[0].kind is not layout.kind:
+            raise UsageError(
+                "mixed_kinds",
+                f"{part.name} holds another kind of ID than {self._wish.parts[0].name}",
+                "plan them apart, or say --id-type",
+            )
+        self._layouts.append(layout)
+        self._findings.notes.extend(f"{part.name}: {note}" for note in layout.notes)
+        hasher = hashlib.sha256()
+        before = self._index.records
+        async for batch in batches(part, layout, hasher=hasher):
+            self._mark(number, batch)
+            self._take(part, batch)
+        self._parts.append(
+            plans.PartFacts(
+                path=_path(part),
+                sha256=hasher.hexdigest(),
+                size=part.path.stat().st_size,
+                records=self._index.records - before,
+            )
+        )
+
+    def _mark(self, part: int, batch: Batch) -> None:
+        self._index.add_mark(
+            codes.Mark(
+                part=part,
+                record=self._index.records,
+                offset=batch.offset,
+                line=batch.line,
+                identities=self._planned[Kind.IDENTITY],
+                guids=self._planned[Kind.GUID],
+                reasons=len(self._index.reasons),
+            )
+        )
+
+    def _take(self, part: Part, batch: Batch) -> None:
+        others = self._others(part, batch)
+        self._index.add(len(batch.ids), others)
+        for kind, ids in kept(batch, others):
+            self._planned[kind] += len(ids)
+            for chunk in self._chunker.feed(ids, kind):
+                self._add(chunk)
+        self._show(part, batch, others)
+
+    def _others(self, part: Part, batch: Batch) -> dict[int, int]:
+        """Find what is not planned: position -> code."""
+        invalid = faults(batch.ids)
+        invalid.update(batch.faults)
+        for position in sorted(invalid):
+            self._invalid(part, batch.lines[position], invalid[position])
+        others = dict.fromkeys(invalid, codes.OUT)
+        for kind, positions in _of_kinds(batch, others):
+            ids = batch.ids if positions is None else [batch.ids[one] for one in positions]
+            for place in self._seen.repeated(ids, kind):
+                others[place if positions is None else positions[place]] = codes.DUPLICATE
+            for place in self._rules.matches(ids, kind):
+                others.setdefault(place if positions is None else positions[place], codes.PROTECTED)
+        for code in others.values():
+            self._out[code] += 1
+        return others
+
+    def _invalid(self, part: Part, line: int, reason: str) -> None:
+        self._index.add_reason(self._reasons.setdefault(reason, len(self._reasons)))
+        counted = self._findings.reasons
+        counted[reason] = counted.get(reason, 0) + 1
+        if len(self._findings.invalid) < EXAMPLES:
+            self._findings.invalid.append(f"{part.name}:{line} {reason}")
+
+    def _add(self, chunk: Chunk) -> None:
+        digest = leaf(chunk.kind, chunk.ids)
+        self._content.update(digest)
+        self._index.add_chunk(chunk, keyed(self._key, digest))
+
+    def _show(self, part: Part, batch: Batch, others: dict[int, int]) -> None:
+        """Remember places and masked examples of the first and last planned IDs."""
+        if len(others) == len(batch.ids):
+            return
+        positions = range(len(batch.ids))
+        if not self._findings.first:
+            first = [one for one in positions if one not in others][:3]
+            self._findings.first = f"{part.name}:{batch.lines[first[0]]}"
+            self._findings.examples = [_example(batch, one) for one in first]
+        last = next(one for one in reversed(positions) if one not in others)
+        self._findings.last = f"{part.name}:{batch.lines[last]}"
+
+    def finish(self, protect: "tuple[plans.Protected, ...]", tool: str, created: float) -> Planned:
+        """Close the chunks that are open and put the plan together."""
+        for chunk in self._chunker.close():
+            self._add(chunk)
+        sections = self._index.sections()
+        counts = self._counts()
+        bound = self._bound(protect)
+        content = self._content.hexdigest()
+        whole = hashlib.sha256()
+        for section in sections:
+            whole.update(section)
+        plan = plans.Plan(
+            schema=plans.SCHEMA,
+            tool=tool,
+            created=created,
+            digest=plans.digest(bound, content, counts),
+            bound=bound,
+            content=content,
+            counts=counts,
+            parts=tuple(self._parts),
+            inputs=self._wish.inputs,
+            protect=tuple(str(path) for path in self._wish.protect),
+            reading=said(self._wish.reading),
+            reasons=tuple(self._reasons),
+            index_sha256=whole.hexdigest(),
+            seconds=0.0,
+        )
+        return Planned(plan, sections, self._findings)
+
+    def _counts(self) -> plans.Counts:
+        return plans.Counts(
+            read=self._index.records,
+            planned=sum(self._planned.values()),
+            duplicate=self._out[codes.DUPLICATE],
+            protected=self._out[codes.PROTECTED],
+            invalid=self._out[codes.OUT],
+            excluded=0,
+            identities=self._planned[Kind.IDENTITY],
+            guids=self._planned[Kind.GUID],
+            chunks=self._chunker.next_seq,
+        )
+
+    def _bound(self, protect: "tuple[plans.Protected, ...]") -> plans.Bound:
+        wish, layouts = self._wish, self._layouts
+        return plans.Bound(
+            rules=plans.RULES_VERSION,
+            target=wish.target.name,
+            host=wish.host,
+            account=wish.account,
+            format=_once(layout.format.value for layout in layouts),
+            delimiter=_once(layout.delimiter for layout in layouts),
+            encoding=wish.reading.encoding,
+            header=wish.reading.header,
+            column=_once(_column(layout) for layout in layouts),
+            kind=_kind(layouts, wish.reading),
+            explode=wish.reading.explode,
+            chunk_size=wish.chunk_size,
+            protect=protect,
+        )
+
+
+def said(reading: Reading) -> plans.Reading:
+    """Return what was said about the input, as plan.json holds it."""
+    return plans.Reading(
+        format=reading.format.value,
+        delimiter=reading.delimiter,
+        encoding=reading.encoding,
+        column=reading.column,
+        header=reading.header,
+        id_type=reading.id_type.value if reading.id_type else None,
+        explode=reading.explode,
+    )
+
+
+async def _empty_part(part: Part) -> plans.PartFacts:
+    found = await source.fingerprint(part.path)
+    return plans.PartFacts(path=_path(part), sha256=found.sha256, size=found.size, records=0)
+
+
+def _path(part: Part) -> str:
+    return STDIN if part.name == STDIN else str(part.path.absolute())
+
+
+def _once(values: "Iterable[str]") -> tuple[str, ...]:
+    """Say it once when it is the same for all parts, else for each."""
+    found = tuple(values)
+    return found[:1] if len(set(found)) == 1 else found
+
+
+def _kind(layouts: "Sequence[Layout]", reading: Reading) -> str:
+    if not layouts:
+        return reading.id_type.value if reading.id_type else ""
+    return layouts[0].kind.value if layouts[0].kind else "typed"
+
+
+def _column(layout: Layout) -> str:
+    if layout.format is Format.JSONL:
+        return ".".join(layout.path)
+    return str(layout.column) if layout.format is Format.CSV else ""
+
+
+def _of_kinds(batch: Batch, others: dict[int, int]) -> "Iterable[tuple[Kind, list[int] | None]]":
+    """Yield each kind in a batch with the positions of its valid IDs (None: all positions)."""
+    if isinstance(batch.kinds, Kind):
+        if not others:
+            return [(batch.kinds, None)]
+        return [(batch.kinds, [p for p in range(len(batch.ids)) if p not in others])]
+    by_kind: dict[Kind, list[int]] = {kind: [] for kind in Kind}
+    for position in range(len(batch.ids)):
+        if position not in others:
+            by_kind[batch.kinds[position]].append(position)
+    return list(by_kind.items())
+
+
+def _example(batch: Batch, position: int) -> str:
+    return f"{batch.kind(position).value} {mask(batch.ids[position])}"
+
+
+# --- protect lists ---
+
+
+async def _protect_rules(
+    paths: "Sequence[Path]",
+) -> "tuple[ProtectRules, tuple[plans.Protected, ...]]":
+    """Read the protect lists; InputError when one cannot be read or protects nothing."""
+    rules = ProtectRules()
+    lists = []
+    for path in paths:
+        hasher = hashlib.sha256()
+        entries = await _protect_list(Part(path, str(path)), rules, hasher)
+        if not entries:
+            raise InputError(
+                "protect_empty",
+                "the protect list is empty, so it would protect nobody; nothing was sent",
+                "restore the list, or leave --protect out",
+                where=str(path),
+            )
+        lists.append(plans.Protected(hasher.hexdigest(), entries))
+    return rules, tuple(lists)
+
+
+async def _protect_list(part: Part, rules: ProtectRules, hasher: "hashlib._Hash") -> int:
+    """Add one list's entries to `rules` and return how many there are."""
+    layout, kinds = await _protect_layout(part)
+    wildcards = layout.format is Format.LINES
+    # A first line that is no known header may be an entry that somebody wants protected.
+    loose = layout.header_names if kinds and layout.format is Format.CSV else ()
+    entries = sum(rules.add(name, tuple(Kind), wildcards=False) for name in loose)
+    async for batch in batches(part, layout, hasher=hasher):
+        if batch.faults:
+            place = min(batch.faults)
+            raise InputError(
+                "protect_unreadable",
+                f"the protect list cannot be read: {batch.faults[place]}; nothing was sent",
+                where=f"{part.name}:{batch.lines[place]}",
+            )
+        for position, one in enumerate(batch.ids):
+            for_kinds = kinds or (batch.kind(position),)
+            entries += rules.add(one, for_kinds, wildcards=wildcards)
+    return entries
+
+
+async def _protect_layout(part: Part) -> tuple[Layout, tuple[Kind, ...]]:
+    """Return a list's layout, and the kinds of its entries (empty: each entry says its own)."""
+    try:
+        layout = await layout_of(part, Reading())
+    except UsageError as error:
+        if error.code != "id_type_needed":
+            raise
+        return await layout_of(part, Reading(id_type=Kind.IDENTITY)), tuple(Kind)
+    return layout, ()

@@ -1,0 +1,194 @@
+"""Reading the input, first and again: parts in order -> batches; and the planned chunks of a plan.
+
+The same bytes and the same settings give the same batches' content, however the blocks are cut.
+"""
+
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import compress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulkdelete.core.chunks import Chunker
+from bulkdelete.core.layout import Format, Layout, Reading, sniff
+from bulkdelete.core.model import Kind
+from bulkdelete.core.records import open_parser
+from bulkdelete.errors import InputError, IntegrityError
+from bulkdelete.io import source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator, Sequence
+    from hashlib import _Hash
+
+    from bulkdelete.core import index as codes
+    from bulkdelete.core.model import Batch, Chunk
+    from bulkdelete.core.plan import Plan
+    from bulkdelete.core.progress import Progress
+    from bulkdelete.io.rundir import IndexFile
+
+
+STDIN = "-"
+"""The name of standard input, which is spooled into the run directory before it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One input file; `name` is how it is called in messages."""
+
+    path: Path
+    name: str
+
+
+async def layout_of(part: Part, reading: Reading) -> Layout:
+    """Look at the beginning of a part and find out how it is laid out."""
+    head = b""
+    complete = True
+    async with aclosing(source.blocks(part.path)) as blocks:
+        async for block in blocks:
+            if len(head) >= source.BLOCK:
+                complete = False
+                break
+            head += block
+    return sniff(head, part.name, reading, complete=complete)
+
+
+async def batches(
+    part: Part,
+    layout: Layout,
+    *,
+    offset: int = 0,
+    line: int = 1,
+    hasher: "_Hash | None" = None,
+    keep_cells: bool = False,
+) -> "AsyncGenerator[Batch, None]":
+    """Yield a part's batches from a place on; an InputError names the part."""
+    parser = open_parser(layout, offset=offset, line=line, keep_cells=keep_cells)
+    try:
+        async for block in source.blocks(part.path, skip=offset, hasher=hasher):
+            if (batch := parser.feed(block)) is not None:
+                yield batch
+        if (batch := parser.close()) is not None:
+            yield batch
+    except InputError as error:
+        if part.name in str(error):
+            raise
+        raise InputError(error.code, str(error), error.hint, where=part.name) from error
+
+
+def reading_of(plan: "Plan") -> Reading:
+    """Return what was said about the input when the plan was made."""
+    said = plan.reading
+    return Reading(
+        format=Format(said.format),
+        delimiter=said.delimiter,
+        encoding=said.encoding,
+        column=said.column,
+        header=said.header,
+        id_type=Kind(said.id_type) if said.id_type else None,
+        explode=said.explode,
+    )
+
+
+async def check_unchanged(plan: "Plan", parts: "Sequence[Part]") -> None:
+    """Hash the parts again; IntegrityError (`input_changed`) unless they are the plan's."""
+    if len(parts) != len(plan.parts):
+        raise _changed(f"{len(parts)} files instead of {len(plan.parts)}")
+    for part, facts in zip(parts, plan.parts, strict=True):
+        found = await source.fingerprint(part.path)
+        if (found.sha256, found.size) != (facts.sha256, facts.size):
+            raise _changed(f"{part.name} is not the file of the plan")
+
+
+def _changed(what: str) -> IntegrityError:
+    return IntegrityError(
+        "input_changed",
+        f"the input changed since the plan was made: {what}; nothing was sent",
+        "restore the input, or start afresh with --abandon",
+    )
+
+
+def starting_mark(index: "IndexFile", progress: "Progress", size: int) -> "codes.Mark | None":
+    """Return the last place from which reading meets every chunk that is not settled whole.
+
+    Before that place, whole chunks are all settled; chunks that it cuts through are, too.
+    """
+    first = progress.first_unsettled()
+    for mark in index.marks_backwards():
+        done = mark.identities // size + mark.guids // size
+        if done <= first and all(
+            progress.all_settled(seq) for seq in _cut_through(mark, index, size, done)
+        ):
+            return mark
+    return None
+
+
+def _cut_through(mark: "codes.Mark", index: "IndexFile", size: int, done: int) -> "Iterator[int]":
+    """Yield the numbers of the chunks that have IDs on both sides of the mark."""
+    for kind, count in mark.before.items():
+        if count % size:
+            seq = done
+            while index.chunk(seq).kind is not kind:
+                seq += 1
+            yield seq
+
+
+async def planned_chunks(
+    plan: "Plan",
+    parts: "Sequence[Part]",
+    index: "IndexFile",
+    start: "codes.Mark | None",
+    skip_to: int = 0,
+) -> "AsyncGenerator[Chunk, None]":
+    """Read the input again from a mark on and yield the plan's chunks, from `skip_to` on.
+
+    Which records are planned is the index's word; IntegrityError when the input has others.
+    """
+    reading = reading_of(plan)
+    chunker = Chunker(plan.bound.chunk_size, start.before if start else None)
+    record = start.record if start else 0
+    for number, part in enumerate(parts):
+        if start is not None and number < start.part:
+            continue
+        at = start if start is not None and number == start.part else None
+        layout = await layout_of(part, reading)
+        async for batch in batches(
+            part, layout, offset=at.offset if at else 0, line=at.line if at else 1
+        ):
+            if record + len(batch.ids) > plan.counts.read:
+                raise _changed(f"{part.name} has more records")
+            others = index.codes(record, len(batch.ids))
+            record += len(batch.ids)
+            for kind, ids in kept(batch, others):
+                for chunk in chunker.feed(ids, kind):
+                    if chunk.seq >= skip_to:
+                        yield chunk
+    if record != plan.counts.read:
+        raise _changed("it has fewer records")
+    for chunk in chunker.close():
+        if chunk.seq >= skip_to:
+            yield chunk
+
+
+def kept(batch: "Batch", others: "dict[int, int]") -> "Iterator[tuple[Kind, list[str]]]":
+    """Yield runs of the IDs of a batch that are planned (not in `others`), each of one kind."""
+    ids = batch.ids
+    if isinstance(batch.kinds, Kind):
+        if others:
+            wanted = [True] * len(ids)
+            for position in others:
+                wanted[position] = False
+            ids = list(compress(ids, wanted))
+        yield batch.kinds, ids
+        return
+    run: list[str] = []
+    current = Kind.IDENTITY
+    for position, one in enumerate(ids):
+        if position in others:
+            continue
+        kind = batch.kinds[position]
+        if kind is not current and run:
+            yield current, run
+            run = []
+        current = kind
+        run.append(one)
+    yield current, run

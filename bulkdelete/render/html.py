@@ -1,0 +1,3 @@
+def render(facts: object) -> str:
+    """x."""
+    return "<!doctype html>"

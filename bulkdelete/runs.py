@@ -1,0 +1,165 @@
+"""Which run? Finds the earlier run of the same input and account, and says what to do with it.
+
+A job that is started again must go on with what it began, not begin anew: so the newest run of
+the same paths (for standard input: the same content) decides.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from bulkdelete.core import checkpoint as log
+from bulkdelete.core import plan as plans
+from bulkdelete.core.report import balance
+from bulkdelete.errors import GuardError, IntegrityError
+from bulkdelete.io.journal import Journal
+from bulkdelete.io.rundir import RunDir, runs_in
+from bulkdelete.io.source import fingerprint
+from bulkdelete.planning import said
+from bulkdelete.reading import STDIN
+from bulkdelete.reporting import day
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bulkdelete.core.plan import Plan
+    from bulkdelete.core.progress import Progress
+    from bulkdelete.planning import Wish
+    from bulkdelete.settings import Settings
+
+
+class Course(Enum):
+    """What to do about the earlier run."""
+
+    NEW = auto()
+    RESUME = auto()
+    FINISHED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The earlier run, read."""
+
+    run: RunDir
+    plan: "Plan"
+    progress: "Progress"
+
+
+def matching(wish: "Wish", settings: "Settings", sums: "tuple[str, ...]") -> RunDir | None:
+    """Return the newest run of the same input and account; `sums` are the parts' SHA-256.
+
+    With a run directory named, that one, whatever it holds.
+    """
+    if settings.run_dir is not None:
+        run = RunDir(settings.run_dir, settings.key_file)
+        return run if run.exists() else None
+    paths = tuple(str(part.path.absolute()) for part in wish.parts)
+    for run in runs_in(settings.runs_dir):
+        try:
+            plan = run.plan()
+        except IntegrityError:
+            continue  # another run's damage is not this job's business
+        if plan.bound.account != wish.account or plan.draft:
+            continue
+        if STDIN in wish.inputs:
+            same = plan.inputs == wish.inputs and tuple(p.sha256 for p in plan.parts) == sums
+        else:
+            same = tuple(part.path for part in plan.parts) == paths
+        if same:
+            return RunDir(run.path, settings.key_file)
+    return None
+
+
+def load(run: RunDir) -> Found:
+    """Read a run; IntegrityError when it cannot be believed."""
+    run.check()
+    plan = run.plan()
+    progress, _ = run.progress(plan)
+    return Found(run, plan, progress)
+
+
+async def course(
+    found: Found,
+    same: "Callable[[], Awaitable[list[str]]]",
+    settings: "Settings",
+    now: float,
+    *,
+    again: bool,
+    abandon: bool,
+) -> Course:
+    """Decide; `same` names what differs between the plan and what was asked for now.
+
+    IntegrityError (`input_changed`) for an unfinished run of another plan; GuardError
+    (`already_done`) for a finished one past its time to live.
+    """
+    if found.progress.abandoned:
+        return Course.NEW
+    done = _finished(found, settings)
+    if done and again:
+        return Course.NEW
+    if abandon and not done:
+        return Course.NEW
+    differences = await same()
+    if not done:
+        if not differences:
+            return Course.RESUME
+        raise IntegrityError(
+            "input_changed",
+            f"an unfinished run of this input ({found.run.path}) has another plan: "
+            f"{', '.join(differences)} changed; nothing was sent",
+            "restore what changed, or start afresh with --abandon",
+        )
+    if differences:
+        return Course.NEW
+    approval = found.progress.approval
+    if approval is not None and now >= approval.expires:
+        sealed = found.progress.seal.at if found.progress.seal else approval.at
+        raise GuardError(
+            "already_done",
+            f"this list was deleted on {day(sealed)} already; users who came back since have the "
+            "same IDs; nothing was sent",
+            "if the list is meant once more, make a new run with --again",
+        )
+    return Course.FINISHED
+
+
+def _finished(found: Found, settings: "Settings") -> bool:
+    if found.progress.seal is None:
+        return False
+    doubts = balance(found.plan.counts, found.progress).ambiguous
+    return not doubts or settings.on_ambiguous == "hold"
+
+
+async def quick_differences(
+    found: Found, wish: "Wish", sums: "tuple[str, ...]"
+) -> list[str] | None:
+    """Compare without planning again; None when only a new plan can tell."""
+    plan = found.plan
+    changed = []
+    if sums != tuple(part.sha256 for part in plan.parts):
+        changed.append("the input's content")
+    lists = tuple([(await fingerprint(path)).sha256 for path in wish.protect])
+    if lists != tuple(one.sha256 for one in plan.bound.protect):
+        changed.append("a protect list")
+    bound = plan.bound
+    pairs = {
+        "the account": (wish.account, bound.account),
+        "the region or endpoint": (wish.host, bound.host),
+        "the chunk size": (wish.chunk_size, bound.chunk_size),
+        "the planning rules (another version of the tool)": (plans.RULES_VERSION, bound.rules),
+    }
+    changed.extend(name for name, (now, then) in pairs.items() if now != then)
+    if changed:
+        return changed
+    return [] if said(wish.reading) == plan.reading else None
+
+
+async def abandon(found: Found, now: float) -> None:
+    """Put on record that a run is given up; BusyError when a process holds it."""
+    with found.run.lock():
+        progress, reader = found.run.progress(found.plan)
+        journal = Journal(found.run.log_path, reader, progress.apply)
+        try:
+            await journal.append(log.Abandon(at=now))
+        finally:
+            await journal.close()

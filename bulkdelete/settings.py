@@ -1,0 +1,379 @@
+"""Settings: flags > environment > profile > default, each value checked once, none blank.
+
+Some things are said by a flag or not at all (approval, renewal, every way round a guard): a
+variable or a file that was forgotten somewhere must not be able to delete anybody.
+"""
+
+import math
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from bulkdelete.core.layout import Format, Reading
+from bulkdelete.core.model import MAX_IDS_PER_CHUNK, Kind
+from bulkdelete.core.target import CLEVERTAP, Target, is_loopback
+from bulkdelete.errors import UsageError
+from bulkdelete.io import files
+
+if TYPE_CHECKING:
+    import os
+
+PREFIX = "BULKDELETE_"
+CONFIG_FILE = "bulkdelete.toml"
+MOST_IN_FLIGHT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who asks; the passcode never shows in a repr."""
+
+    account: str
+    passcode: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of a run, checked. Times in seconds, shares in percent."""
+
+    reading: Reading
+    target: Target
+    host: str | None
+    account: str | None
+    passcode_file: Path | None
+    max_in_flight: int
+    leave_free: int
+    rate: float | None
+    chunk_size: int
+    protect: tuple[Path, ...]
+    max_deletes: int | None
+    expect_count: int | None
+    max_invalid: float
+    max_failures: float
+    hold_after: int | None
+    plan_ttl: float
+    runs_dir: Path
+    run_dir: Path | None
+    key_file: Path | None
+    on_ambiguous: str
+    max_attempts: int
+    timeout: float
+    grace: float
+    give_up_after: float
+    max_duration: float | None
+
+    @property
+    def cap(self) -> int:
+        """C: how many requests this process may have in flight."""
+        return self.max_in_flight - self.leave_free
+
+
+# --- one value ---
+
+
+def _number(least: float, most: float, kind: type = float) -> Callable[[Any], Any]:
+    def parse(value: Any) -> Any:  # noqa: ANN401 - text, or a number of TOML
+        if isinstance(value, bool):
+            raise ValueError("a number is wanted")  # noqa: TRY004 - all reasons are ValueErrors
+        number = kind(value) if not isinstance(value, float) or kind is float else kind(str(value))
+        if not math.isfinite(number) or not least <= number <= most:
+            raise ValueError(f"{least:g} to {most:g} is allowed")
+        return number
+
+    return parse
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
+
+
+def duration(value: Any) -> float:  # noqa: ANN401 - text, or a number of TOML
+    """Read a duration such as `90`, `90s`, `15m`, `24h` or `7d`; ValueError otherwise."""
+    found = _DURATION.fullmatch(str(value).strip())
+    if not found or not float(found[1]):
+        raise ValueError("a duration such as 90s, 15m, 24h or 7d is wanted")
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+def _choice(*allowed: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:  # noqa: ANN401 - text, or any value of TOML
+        if value not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)} is wanted")
+        return str(value)
+
+    return parse
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - text, or any value of TOML
+    if not isinstance(value, str):
+        raise ValueError("text is wanted")  # noqa: TRY004 - all reasons are ValueErrors
+    return value
+
+
+def _flag(value: Any) -> bool:  # noqa: ANN401 - text, or any value of TOML
+    if value in {True, "true", "yes", "1"}:
+        return True
+    if value in {False, "false", "no", "0"}:
+        return False
+    raise ValueError("true or false is wanted")
+
+
+def _path(value: Any) -> Path:  # noqa: ANN401 - text, or any value of TOML
+    return Path(_text(value)).expanduser()
+
+
+def _paths(value: Any) -> tuple[Path, ...]:  # noqa: ANN401 - text, or any value of TOML
+    values = value if isinstance(value, list | tuple) else [value]
+    return tuple(_path(one if isinstance(one, str) else str(one)) for one in values)
+
+
+def _delimiter(value: Any) -> str:  # noqa: ANN401 - text, or any value of TOML
+    value = {"tab": "\t", "\\t": "\t"}.get(value, value)
+    if value not in {",", ";", "\t", "|"}:
+        raise ValueError("one of , ; TAB | is wanted")
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    parse: Callable[[Any], Any]
+    default: Any = None
+    env: str | None = None
+
+
+_MOST = 10**12
+FIELDS: Final[Mapping[str, _Field]] = {
+    "id_type": _Field(_choice("identity", "guid")),
+    "column": _Field(_text),
+    "no_header": _Field(_flag, default=False),
+    "explode": _Field(_flag, default=False),
+    "format": _Field(_choice("auto", "csv", "jsonl", "lines", "parquet"), "auto"),
+    "delimiter": _Field(_delimiter),
+    "encoding": _Field(_text, "utf-8"),
+    "region": _Field(_text),
+    "endpoint": _Field(_text),
+    "account_id": _Field(_text, env="CLEVERTAP_ACCOUNT_ID"),
+    "passcode_file": _Field(_path),
+    "max_in_flight": _Field(_number(1, MOST_IN_FLIGHT, int), CLEVERTAP.in_flight),
+    "leave_free": _Field(_number(0, MOST_IN_FLIGHT, int), 0),
+    "rate": _Field(_number(0.001, 100_000)),
+    "chunk_size": _Field(_number(1, MAX_IDS_PER_CHUNK, int), MAX_IDS_PER_CHUNK),
+    "protect": _Field(_paths, ()),
+    "max_deletes": _Field(_number(1, _MOST, int)),
+    "expect_count": _Field(_number(0, _MOST, int)),
+    "max_invalid": _Field(_number(0, 100), 1.0),
+    "max_failures": _Field(_number(0, 100), 5.0),
+    "hold_after": _Field(_number(1, _MOST, int)),
+    "plan_ttl": _Field(duration, 24 * 3600.0),
+    "runs_dir": _Field(_path, Path("bulkdelete-runs")),
+    "run_dir": _Field(_path),
+    "key_file": _Field(_path),
+    "on_ambiguous": _Field(_choice("resend", "hold"), "resend"),
+    "max_attempts": _Field(_number(1, 100, int), 5),
+    "timeout": _Field(_number(0.1, 3600), 60.0),
+    "grace": _Field(_number(0, 3600), 10.0),
+    "give_up_after": _Field(duration, 900.0),
+    "max_duration": _Field(duration),
+}
+_ELSEWHERE = {"PROFILE", "LOG_FORMAT", "LOG_LEVEL", "QUIET", "NO_COLOR"}
+
+
+# --- all of them ---
+
+
+def resolve(
+    flags: Mapping[str, Any], environment: Mapping[str, str], profile: Mapping[str, Any]
+) -> Settings:
+    """Put the settings together; UsageError names the flag, variable or key at fault.
+
+    `flags` maps names to what was given on the command line (None: not given).
+    """
+    values: dict[str, Any] = {}
+    for name, one in FIELDS.items():
+        variable = one.env or PREFIX + name.upper()
+        given = flags.get(name)
+        if given not in (None, False, ()):
+            values[name] = _checked(one, given, "--" + name.replace("_", "-"))
+        elif variable in environment:
+            values[name] = _checked(one, environment[variable], variable)
+        elif name in profile:
+            values[name] = _checked(one, profile[name], f"{name} in {CONFIG_FILE}")
+        else:
+            values[name] = one.default
+    _check_variables(environment)
+    host = _host(values, by_flag=flags.get("endpoint") is not None)
+    return _settings(values, host)
+
+
+def _checked(one: _Field, value: Any, where: str) -> Any:  # noqa: ANN401 - any setting
+    if isinstance(value, str) and not value.strip():
+        raise UsageError("blank", f"{where} is blank; a blank value never means a default")
+    try:
+        return one.parse(value)
+    except ValueError as error:
+        text = str(error)
+        reason = text if "wanted" in text or "allowed" in text else "that is not a number"
+        raise UsageError("bad_value", f"{where}: {reason}") from error
+
+
+def _check_variables(environment: Mapping[str, str]) -> None:
+    known = {PREFIX + name.upper() for name in FIELDS} | {PREFIX + name for name in _ELSEWHERE}
+    for name in environment:
+        if name.startswith(PREFIX) and name not in known:
+            raise UsageError(
+                "unknown_variable",
+                f"the environment sets {name}, which is no setting, or one that only a flag gives",
+                f"unset {name}",
+            )
+
+
+def _settings(values: Mapping[str, Any], host: str | None) -> Settings:
+    if values["leave_free"] >= values["max_in_flight"]:
+        raise UsageError("leave_free", "--leave-free leaves no slot of --max-in-flight to use")
+    if values["format"] == "parquet":
+        raise UsageError("missing_extra", "Parquet input needs the extra `parquet`")
+    account = values["account_id"]
+    if account is not None:
+        _visible(account, "the account ID")
+    plain = {
+        name: value
+        for name, value in values.items()
+        if name in Settings.__dataclass_fields__ and name != "reading"
+    }
+    return Settings(
+        **plain,
+        reading=Reading(
+            format=Format(values["format"]),
+            delimiter=values["delimiter"],
+            encoding=values["encoding"],
+            column=values["column"],
+            header=not values["no_header"],
+            id_type=Kind(values["id_type"]) if values["id_type"] else None,
+            explode=values["explode"],
+        ),
+        target=CLEVERTAP,
+        host=host,
+        account=account,
+    )
+
+
+# --- where it goes ---
+
+_DASHBOARD = re.compile(r"(?:([a-z0-9]+)\.)?dashboard\.clevertap\.com")
+
+
+def _host(values: Mapping[str, Any], *, by_flag: bool) -> str | None:
+    region, endpoint = values["region"], values["endpoint"]
+    if endpoint is None:
+        return None if region is None else _of_region(region)
+    host = endpoint_host(endpoint)
+    if region is not None and _of_region(region) != host:
+        raise UsageError("two_places", "--region and --endpoint name different places; give one")
+    if host not in CLEVERTAP.regions.values() and not by_flag:
+        raise UsageError(
+            "endpoint", "an endpoint outside the region table is given by --endpoint, or not at all"
+        )
+    return host
+
+
+def _of_region(region: str) -> str:
+    if region not in CLEVERTAP.regions:
+        known = " ".join(CLEVERTAP.regions)
+        raise UsageError("region", f"there is no region {region!r}; there are: {known}")
+    return CLEVERTAP.regions[region]
+
+
+def endpoint_host(endpoint: str) -> str:
+    """Return the base URL that an endpoint or dashboard address means; UsageError if none."""
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError("endpoint", "--endpoint is not a URL") from error
+    name = parts.hostname or ""
+    if found := _DASHBOARD.fullmatch(name):
+        return _of_region(found[1] or "eu1")
+    if parts.scheme not in {"http", "https"} or not name or parts.username or parts.query:
+        raise UsageError("endpoint", "--endpoint wants https://HOST (or http:// for loopback)")
+    if parts.scheme == "http" and not is_loopback(name):
+        raise UsageError("endpoint", "http:// is only for a loopback address")
+    if parts.path.rstrip("/"):
+        raise UsageError("endpoint", "--endpoint wants the base of the URL, without a path")
+    _refuse_private(name)
+    shown = f"[{name}]" if ":" in name else name
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
+
+
+def _refuse_private(name: str) -> None:
+    import ipaddress  # noqa: PLC0415 - only custom endpoints need it
+
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return
+    if not address.is_global and not address.is_loopback:
+        raise UsageError("endpoint", "private and link-local addresses are refused")
+
+
+# --- credentials and the config file ---
+
+_VISIBLE = re.compile(r"[!-~]{1,256}")
+
+
+def _visible(value: str, what: str) -> str:
+    if not _VISIBLE.fullmatch(value):
+        raise UsageError("credentials", f"{what} is blank, or holds spaces, newlines or non-ASCII")
+    return value
+
+
+def credentials(settings: Settings, environment: "os._Environ[str]") -> Credentials:
+    """Return who asks; UsageError when something is missing.
+
+    The passcode is taken out of the environment, so that no child process inherits it.
+    """
+    if settings.account is None:
+        raise UsageError(
+            "account_missing",
+            "the account is not named; nothing was sent",
+            "set CLEVERTAP_ACCOUNT_ID or give --account-id",
+        )
+    passcode = environment.pop("CLEVERTAP_PASSCODE", None)
+    if settings.passcode_file is not None:
+        passcode = files.read_secret(settings.passcode_file, "the passcode file")
+    if passcode is None:
+        raise UsageError(
+            "passcode_missing",
+            "there is no passcode; nothing was sent",
+            "set CLEVERTAP_PASSCODE or give --passcode-file",
+        )
+    return Credentials(settings.account, _visible(passcode, "the passcode"))
+
+
+def load_profile(name: str | None, place: Path) -> Mapping[str, Any]:
+    """Return a profile of bulkdelete.toml (`default` when none is named), {} when there is none.
+
+    UsageError for a file that cannot be read, an unknown key, or a profile that is not there.
+    """
+    path = place / CONFIG_FILE
+    if not path.is_file():
+        if name is not None:
+            raise UsageError("profile", f"there is no {CONFIG_FILE} here to find a profile in")
+        return {}
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError("config", f"{CONFIG_FILE} cannot be read: {error}") from error
+    profiles = document.pop("profiles", {})
+    if document or not isinstance(profiles, dict):
+        raise UsageError("config", f"{CONFIG_FILE} holds something else than [profiles.NAME]")
+    if name is not None and name not in profiles:
+        raise UsageError("profile", f"{CONFIG_FILE} has no profile {name!r}")
+    found = profiles.get(name or "default", {})
+    values = {key.replace("-", "_"): value for key, value in found.items()}
+    for key in values:
+        if key not in FIELDS:
+            raise UsageError("config", f"{CONFIG_FILE}: {key!r} is no setting of a profile")
+    return values

@@ -1,0 +1,137 @@
+"""Turns: the gate's number, the machine's slots and the pace, as one thing to wait for.
+
+Also the meter: what share of the slots was in use while there was work for them.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from bulkdelete.core.model import Accepted, Ambiguous, Failed, Partial, Refused, Throttled, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulkdelete.core.gate import Gate
+
+
+class Lease(Protocol):
+    """A slot of the account that is held."""
+
+    def release(self) -> None:
+        """Give it back."""
+
+
+class Slots(Protocol):
+    """Who keeps the account's slots."""
+
+    async def acquire(self) -> Lease:
+        """Wait for a free one."""
+        ...
+
+
+@dataclass(slots=True)
+class Meter:
+    """Mean of min(in flight, cap)/cap, from the first answer until the last chunk was taken."""
+
+    cap: int
+    in_flight: int = 0
+    _since: float | None = None
+    _at: float = 0.0
+    _area: float = 0.0
+    _last: tuple[float, float] = (0.0, 0.0)
+
+    def change(self, by: int, now: float, *, fresh: bool = False) -> None:
+        """One more or one less is in flight; `fresh`: a chunk that was not sent before."""
+        if self._since is not None:
+            self._area += min(self.in_flight, self.cap) / self.cap * (now - self._at)
+        self._at = now
+        self.in_flight += by
+        if fresh and self._since is not None:
+            self._last = (self._area, now - self._since)
+
+    def begin(self, now: float) -> None:
+        """Measure from here: the canary was answered."""
+        if self._since is None:
+            self._since = self._at = now
+
+    @property
+    def utilisation(self) -> float:
+        """The share, 0.0..1.0; 0.0 when nothing was measured."""
+        area, seconds = self._last
+        return area / seconds if seconds > 0 else 0.0
+
+
+class Turns:
+    """Hands out turns.
+
+    `draw` is uniform in [0, 1); `linger` is how long an abandoned request is taken to hold its
+    slot on the server, in seconds.
+    """
+
+    def __init__(
+        self, gate: "Gate", slots: Slots, draw: "Callable[[], float]", linger: float
+    ) -> None:
+        self.gate = gate
+        self._slots = slots
+        self._draw = draw
+        self._linger = linger
+        self._out = 0
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    async def take(self) -> Lease:
+        """Wait until one more may be in flight, and hold a slot for it."""
+        while (seconds := self.gate.wait(self._out, self._now())) != 0.0:
+            await self._wait(seconds)
+        self._out += 1
+        try:
+            return await self._slots.acquire()
+        except BaseException:
+            self._leave()
+            raise
+
+    def still_open(self) -> bool:
+        """Tell whether a turn that was taken may still be used: nobody was refused meanwhile."""
+        return self.gate.wait(self._out - 1, self._now()) == 0.0
+
+    def give_back(self, lease: Lease, *, abandoned: bool = False) -> None:
+        """End a turn; that of an abandoned request ends a while later."""
+        if abandoned:
+            asyncio.get_running_loop().call_later(self._linger, self._end, lease)
+        else:
+            self._end(lease)
+
+    def observe(self, verdict: Verdict) -> None:
+        """Tell the gate what came of a request, before its turn ends."""
+        now = self._now()
+        match verdict:
+            case Accepted() | Partial() | Refused():
+                self.gate.accepted(self._out, now)
+            case Throttled(wait=wait):
+                self.gate.throttled(self._out, now, wait, self._draw())
+            case Ambiguous(wait=wait):
+                self.gate.failed(now, wait, self._draw())
+            case Failed():
+                self.gate.failed(now, None, self._draw())
+
+    def _end(self, lease: Lease) -> None:
+        lease.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._out -= 1
+        for future in self._waiters:
+            if not future.done():
+                future.set_result(None)
+
+    async def _wait(self, seconds: float | None) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(future)
+        try:
+            await asyncio.wait((future,), timeout=seconds)
+        finally:
+            self._waiters.discard(future)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
