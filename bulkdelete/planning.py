@@ -5,26 +5,31 @@ protected, invalid or excluded, in this order of precedence: invalid, duplicate,
 """
 
 import hashlib
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bulkdelete.core import guards
 from bulkdelete.core import index as codes
 from bulkdelete.core import plan as plans
 from bulkdelete.core.chunks import Chunker
-from bulkdelete.core.dedup import Seen
+from bulkdelete.core.dedup import Seen, SeenIds
 from bulkdelete.core.digests import keyed, leaf
 from bulkdelete.core.identities import ProtectRules, faults, mask
 from bulkdelete.core.layout import Format, Layout, Reading
 from bulkdelete.core.model import Batch, Chunk, Kind
 from bulkdelete.errors import InputError, UsageError
 from bulkdelete.io import source
-from bulkdelete.reading import STDIN, Part, batches, kept, layout_of
+from bulkdelete.reading import STDIN, Part, batches, kept, layout_of, own_mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from bulkdelete.core.target import Target
+
+_GUESS = 1 << 24
+"""Most IDs to make room for on a guess."""
 
 EXAMPLES = 20
 """How many invalid records are kept to be shown."""
@@ -71,20 +76,21 @@ async def make_plan(wish: Wish, key: bytes, *, tool: str, created: float) -> Pla
     `key` is the run's; `created` a time of day in seconds.
     """
     rules, lists = await _protect_rules(wish.protect)
-    survey = _Survey(wish, key, rules)
+    survey = _Survey(wish, key, rules, created)
     for number, part in enumerate(wish.parts):
         await survey.read(number, part)
-    return survey.finish(lists, tool, created)
+    return survey.finish(lists, tool)
 
 
 class _Survey:
     """The pass itself: what was seen so far."""
 
-    def __init__(self, wish: Wish, key: bytes, rules: ProtectRules) -> None:
+    def __init__(self, wish: Wish, key: bytes, rules: ProtectRules, now: float) -> None:
+        self._now = now
         self._wish = wish
         self._key = key
         self._rules = rules
-        self._seen = Seen()
+        self._seen = _seen()
         self._chunker = Chunker(wish.chunk_size)
         self._index = codes.IndexBuilder()
         self._content = hashlib.sha256()
@@ -107,11 +113,14 @@ class _Survey:
                 f"{part.name} holds another kind of ID than {self._wish.parts[0].name}",
                 "plan them apart, or say --id-type",
             )
+        await self._check_own(part, layout)
         self._layouts.append(layout)
         self._findings.notes.extend(f"{part.name}: {note}" for note in layout.notes)
         hasher = hashlib.sha256()
         before = self._index.records
         async for batch in batches(part, layout, hasher=hasher):
+            if self._index.records == before:
+                self._expect(part, batch)
             self._mark(number, batch)
             self._take(part, batch)
         self._parts.append(
@@ -122,6 +131,19 @@ class _Survey:
                 records=self._index.records - before,
             )
         )
+
+    async def _check_own(self, part: Part, layout: Layout) -> None:
+        """Refuse an outcome file of our own that must not be sent, or not any more."""
+        mark = await own_mark(part, layout)
+        if mark is not None:
+            guards.check_own_file(part.name, *mark, self._now)
+
+    def _expect(self, part: Part, batch: Batch) -> None:
+        """Guess from the first batch how many IDs a part of one kind holds; an archive, fewer."""
+        if isinstance(batch.kinds, Kind):
+            width = 1 + sum(map(len, batch.ids)) // len(batch.ids)
+            guess = self._planned[batch.kinds] + part.path.stat().st_size // width
+            self._seen.expect(min(guess, _GUESS), batch.kinds)
 
     def _mark(self, part: int, batch: Batch) -> None:
         self._index.add_mark(
@@ -186,7 +208,7 @@ class _Survey:
         last = next(one for one in reversed(positions) if one not in others)
         self._findings.last = f"{part.name}:{batch.lines[last]}"
 
-    def finish(self, protect: "tuple[plans.Protected, ...]", tool: str, created: float) -> Planned:
+    def finish(self, protect: "tuple[plans.Protected, ...]", tool: str) -> Planned:
         """Close the chunks that are open and put the plan together."""
         for chunk in self._chunker.close():
             self._add(chunk)
@@ -200,7 +222,7 @@ class _Survey:
         plan = plans.Plan(
             schema=plans.SCHEMA,
             tool=tool,
-            created=created,
+            created=self._now,
             digest=plans.digest(bound, content, counts),
             bound=bound,
             content=content,
@@ -267,6 +289,15 @@ async def _empty_part(part: Part) -> plans.PartFacts:
 
 def _path(part: Part) -> str:
     return STDIN if part.name == STDIN else str(part.path.absolute())
+
+
+def _seen() -> Seen:
+    """Return the quick way to find repetitions when its extra is installed, else the plain one."""
+    try:
+        from bulkdelete.core.hashtable import SeenHashes  # noqa: PLC0415 - an extra
+    except ImportError:
+        return SeenIds()
+    return SeenHashes(secrets.randbits(64))
 
 
 def _once(values: "Iterable[str]") -> tuple[str, ...]:

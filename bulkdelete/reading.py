@@ -3,15 +3,17 @@
 The same bytes and the same settings give the same batches' content, however the blocks are cut.
 """
 
+import json
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkdelete.core.chunks import Chunker
 from bulkdelete.core.layout import Format, Layout, Reading, sniff
-from bulkdelete.core.model import Kind
+from bulkdelete.core.model import Kind, State
+from bulkdelete.core.outcomes import MARKER, read_mark, unescape
 from bulkdelete.core.records import open_parser
 from bulkdelete.errors import InputError, IntegrityError
 from bulkdelete.io import source
@@ -61,18 +63,49 @@ async def batches(
     hasher: "_Hash | None" = None,
     keep_cells: bool = False,
 ) -> "AsyncGenerator[Batch, None]":
-    """Yield a part's batches from a place on; an InputError names the part."""
+    """Yield a part's batches from a place on; an InputError names the part.
+
+    In the program's own outcome files the escape that keeps spreadsheets quiet is undone.
+    """
+    own = layout.format is Format.CSV and MARKER in layout.header_names
     parser = open_parser(layout, offset=offset, line=line, keep_cells=keep_cells)
     try:
         async for block in source.blocks(part.path, skip=offset, hasher=hasher):
             if (batch := parser.feed(block)) is not None:
-                yield batch
+                yield _unescaped(batch) if own else batch
         if (batch := parser.close()) is not None:
-            yield batch
+            yield _unescaped(batch) if own else batch
     except InputError as error:
         if part.name in str(error):
             raise
         raise InputError(error.code, str(error), error.hint, where=part.name) from error
+
+
+def _unescaped(batch: "Batch") -> "Batch":
+    return replace(batch, ids=[unescape(one) for one in batch.ids])
+
+
+async def own_mark(part: Part, layout: Layout) -> tuple[State, float] | None:
+    """Return what one of the program's own outcome files says of itself: a state, until when."""
+    async with aclosing(batches(part, layout, keep_cells=True)) as stream:
+        async for batch in stream:
+            cells = batch.cells[0] if batch.cells else ()
+            if layout.format is Format.JSONL:
+                return read_mark(_json_marker(cells[0]))
+            if MARKER not in layout.header_names:
+                return None
+            place = layout.header_names.index(MARKER)
+            return read_mark(cells[place]) if place < len(cells) else None
+    return None
+
+
+def _json_marker(line: str) -> str:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return ""
+    value = record.get(MARKER) if isinstance(record, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def reading_of(plan: "Plan") -> Reading:

@@ -214,8 +214,9 @@ def report_lines(report: "Report") -> list[str]:
             f" unsent {ids['unsent']:,}"
         ),
         (
-            f"  read {ids['read']:,}: duplicate {ids['duplicate']:,}, protected {ids['protected']:,},"
-            f" invalid {ids['invalid']:,}, excluded {ids['excluded']:,}"
+            f"  read {ids['read']:,}: duplicate {ids['duplicate']:,},"
+            f" protected {ids['protected']:,}, invalid {ids['invalid']:,},"
+            f" excluded {ids['excluded']:,}"
         ),
         (
             f"  requests {requests['sent']:,}: accepted {requests['accepted']:,},"

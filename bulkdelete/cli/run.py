@@ -118,6 +118,7 @@ async def _choose(
                 abandon=abandon,
             )
             if course is runs.Course.RESUME:
+                _say_resuming(console, found)
                 return earlier
             if course is runs.Course.FINISHED:
                 return _already_finished(console, found)
@@ -132,6 +133,16 @@ async def _choose(
         return await _make(console, intake, wish)
     finally:
         intake.draft.discard()
+
+
+def _say_resuming(console: "Console", found: "Found") -> None:
+    from bulkdelete.core.report import balance
+
+    counts = balance(found.plan.counts, found.progress)
+    console.note(
+        f"Going on with {found.run.path}: {counts.accepted:,} of {counts.planned:,} IDs accepted,"
+        f" {counts.ambiguous:,} in doubt, {counts.unsent:,} unsent"
+    )
 
 
 async def _make(console: "Console", intake: Intake, wish: "Wish") -> "RunDir":

@@ -33,21 +33,24 @@ class Chunker:
         queue = self._open[kind]
         queue.extend(ids)
         start = 0
-        while len(queue) - start >= (need := self._size - self._missing[kind]):
-            full = tuple(queue[start : start + need])
-            start += need
-            yield from self._number(full, kind)
+        missing = self._missing[kind]
+        if missing and len(queue) >= self._size - missing:
+            # The beginning of this chunk was not fed: it has a number, and is not yielded.
+            start, self._missing[kind] = self._size - missing, 0
+            self.next_seq += 1
+        if not self._missing[kind]:
+            while len(queue) - start >= self._size:
+                seq, self.next_seq = self.next_seq, self.next_seq + 1
+                yield Chunk(seq, kind, tuple(queue[start : start + self._size]))
+                start += self._size
         del queue[:start]
 
     def close(self) -> "Iterator[Chunk]":
         """Yield what remains, identities before GUIDs."""
         for kind in Kind:
             rest, self._open[kind] = tuple(self._open[kind]), []
-            if rest or self._missing[kind]:
-                yield from self._number(rest, kind)
-
-    def _number(self, ids: tuple[str, ...], kind: Kind) -> "Iterator[Chunk]":
-        seq, self.next_seq = self.next_seq, self.next_seq + 1
-        hollow, self._missing[kind] = self._missing[kind], 0
-        if not hollow:
-            yield Chunk(seq, kind, ids)
+            hollow, self._missing[kind] = self._missing[kind], 0
+            if rest or hollow:
+                seq, self.next_seq = self.next_seq, self.next_seq + 1
+                if not hollow:
+                    yield Chunk(seq, kind, rest)

@@ -8,7 +8,6 @@ and settings give the same plan digest everywhere.
 """
 
 import hashlib
-import hmac
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,13 +22,12 @@ DIGEST_BYTES = 16
 
 def leaf(kind: "Kind", ids: "Sequence[str]") -> bytes:
     """Return the 32-byte SHA-256 of these IDs of one kind, in this order."""
-    text = "\n".join((kind.value, *ids))
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256((kind.value + "\n" + "\n".join(ids)).encode()).digest()
 
 
 def keyed(key: bytes, digest: bytes) -> bytes:
-    """Return the 16-byte HMAC-SHA-256 of `digest` under the run's key."""
-    return hmac.digest(key, digest, "sha256")[:DIGEST_BYTES]
+    """Return the 16-byte keyed BLAKE2b of `digest` under the run's key."""
+    return hashlib.blake2b(digest, digest_size=DIGEST_BYTES, key=key).digest()
 
 
 def chunk_digest(key: bytes, chunk: "Chunk") -> bytes:

@@ -5,6 +5,7 @@ A guard that cannot decide refuses.
 
 from typing import TYPE_CHECKING
 
+from bulkdelete.core.model import State
 from bulkdelete.core.plan import SHORT_DIGEST
 from bulkdelete.errors import GuardError, InputError
 
@@ -78,6 +79,23 @@ def check_alive(approval: "Approval", now: float) -> None:
             "the plan's time to live is over: a deleted user may have come back under the same "
             "ID since; nothing more was sent",
             "make a new plan from a fresh list, or approve this one again with --renew",
+        )
+
+
+def check_own_file(name: str, state: State, until: float, now: float) -> None:
+    """Refuse an outcome file of protected IDs, or one whose time to live is over."""
+    if state is State.PROTECTED:
+        raise GuardError(
+            "protected_file",
+            f"{name} is an outcome file of protected IDs: they must not be sent; nothing was sent",
+            "give the original list, without these",
+        )
+    if now >= until:
+        raise GuardError(
+            "outcome_file_expired",
+            f"{name} is an outcome file of a run whose time to live is over: a user may have come "
+            "back under the same ID since; nothing was sent",
+            "make a fresh list",
         )
 
 

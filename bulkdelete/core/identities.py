@@ -117,9 +117,18 @@ def _all_plain(ids: "Sequence[str]") -> bool:
         not data.translate(None, _SAFE_BYTES)
         and data.count(b"\n") == len(ids) - 1
         and _BLANKS not in data
-        and min(map(len, ids)) > _LONGEST_ODDITY
-        and max(map(len, ids)) <= MAX_CHARACTERS
+        and _plain_lengths(data, ids)
     )
+
+
+def _plain_lengths(data: bytes, ids: "Sequence[str]") -> bool:
+    """Tell that no ID is as short as an oddity or too long; `data` are the IDs, joined."""
+    width = len(ids[0])
+    if len(data) == len(ids) * (width + 1) - 1 and not data[width :: width + 1].strip(b"\n"):
+        # As many line feeds as IDs need, all of them where IDs of one width end: UUIDs, hashes.
+        return _LONGEST_ODDITY < width <= MAX_CHARACTERS
+    lengths = set(map(len, ids))
+    return min(lengths) > _LONGEST_ODDITY and max(lengths) <= MAX_CHARACTERS
 
 
 def canonical(identifier: str) -> str:

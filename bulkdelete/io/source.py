@@ -90,13 +90,16 @@ async def blocks(
             await file.seek(skip)
             raw, skip = await _read(file, path), 0
         while raw:
-            if hasher is not None:
-                hasher.update(raw)
-            for block in inflater.feed(raw) if inflater else (raw,):
-                if wanted := block[skip:]:
-                    yield wanted
-                skip = max(0, skip - len(block))
-            raw = await _read(file, path)
+            ahead = asyncio.create_task(_ahead(file, path, hasher, raw))
+            try:
+                # One turn of the loop: the threads hash and read while our caller parses.
+                await asyncio.sleep(0)
+                for block in inflater.feed(raw) if inflater else (raw,):
+                    if wanted := block[skip:]:
+                        yield wanted
+                    skip = max(0, skip - len(block))
+            finally:
+                raw = await ahead
         if inflater:
             inflater.close()
     finally:
@@ -174,6 +177,16 @@ async def _open(path: Path) -> "AsyncFileIO":
         raise _unreadable(str(path), error) from error
 
 
+async def _ahead(
+    file: "AsyncFileIO", path: Path, hasher: "hashlib._Hash | None", raw: bytes
+) -> bytes:
+    """Hash a block and read the next, both in threads."""
+    if hasher is None:
+        return await _read(file, path)
+    _, following = await asyncio.gather(asyncio.to_thread(hasher.update, raw), _read(file, path))
+    return following
+
+
 async def _read(file: "AsyncFileIO", path: Path) -> bytes:
     try:
         return await file.read(BLOCK)
@@ -208,10 +221,10 @@ class _Inflater:
 
     def feed(self, raw: bytes) -> "Iterator[bytes]":
         """Yield what `raw` inflates to, in blocks of at most `BLOCK`."""
-        more = True
+        more = False
         while raw or more:
-            if self._member.eof:
-                raw = self._next_member(raw)
+            if self._member.eof and not (raw := self._next_member(raw)):
+                return
             block = self._inflate(raw)
             rest = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
             self._count(len(raw) - len(rest), len(block))

@@ -1,0 +1,72 @@
+# The front door: `make` lists what there is. Needs python3 (3.11 or later) with venv, and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LOCKING := build/locking
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test prove lint cover check format bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11: say make PYTHON=python3.11, for example" >&2; exit 1; }
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(PYTHON) -m virtualenv -q $(VENV); } || \
+	  { echo "neither venv nor virtualenv works: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+run: $(READY) ## the whole story against an emulator on this machine: faults, a kill, a resume
+	$(BIN)/bulkdelete demo
+
+test: $(READY) ## the tests, but for the slow ones
+	$(BIN)/python -m pytest -n auto -m "not slow" -q
+
+prove: $(READY) ## the slow tests: faults, crashes, long runs
+	$(BIN)/python -m pytest -n auto -m slow -q
+
+lint: $(READY) ## rules, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+cover: $(READY) ## every branch of the core is taken by the core's own tests
+	$(BIN)/coverage run -m pytest tests/core -q
+	$(BIN)/coverage report --include='bulkdelete/core/*' --fail-under=100
+
+check: lint cover test prove ## everything that must hold
+
+format: $(READY) ## lay the code out, and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## how fast it is
+	$(BIN)/python -m tests.bench
+
+lock: ## pin the newest versions that pyproject.toml allows, with their hashes
+	$(PYTHON) -m venv $(LOCKING)
+	$(LOCKING)/bin/python -m pip install -q pip-tools
+	$(LOCKING)/bin/python -c 'import tomllib; \
+	  found = tomllib.load(open("pyproject.toml", "rb")); project = found["project"]; \
+	  needed = project["dependencies"] + found["build-system"]["requires"] + ["editables"]; \
+	  needed += [one for extra in project["optional-dependencies"].values() for one in extra]; \
+	  needed += found["dependency-groups"]["dev"]; \
+	  print(*(one for one in needed if not one.startswith(project["name"])), sep="\n")' \
+	  > $(LOCKING)/needed.in
+	$(LOCKING)/bin/pip-compile -q --upgrade --generate-hashes --strip-extras --no-annotate \
+	  --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-config \
+	  -o $(LOCKING)/requirements.txt $(LOCKING)/needed.in
+	{ sed '/^[^#]/,$$d' requirements.lock; cat $(LOCKING)/requirements.txt; } > $(LOCKING)/lock
+	mv $(LOCKING)/lock requirements.lock
+
+clean: ## remove what was made here (not the runs)
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find bulkdelete tests sample_data -name __pycache__ -prune -exec rm -rf {} +
