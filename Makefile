@@ -51,7 +51,7 @@ bench: $(READY) ## how fast it is
 	$(BIN)/python -m tests.bench
 
 lock: ## pin the newest versions that pyproject.toml allows, with their hashes
-	$(PYTHON) -m venv $(LOCKING)
+	$(PYTHON) -m venv --clear $(LOCKING)
 	$(LOCKING)/bin/python -m pip install -q pip-tools
 	$(LOCKING)/bin/python -c 'import tomllib; \
 	  found = tomllib.load(open("pyproject.toml", "rb")); project = found["project"]; \

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.target import Target
 
+_LARGE = 4 << 20
+"""Bytes of input from which on it pays to load numpy."""
+
 _GUESS = 1 << 24
 """Most IDs to make room for on a guess."""
 
@@ -90,7 +93,7 @@ class _Survey:
         self._wish = wish
         self._key = key
         self._rules = rules
-        self._seen = _seen()
+        self._seen = _seen(wish.parts)
         self._chunker = Chunker(wish.chunk_size)
         self._index = codes.IndexBuilder()
         self._content = hashlib.sha256()
@@ -141,8 +144,8 @@ class _Survey:
     def _expect(self, part: Part, batch: Batch) -> None:
         """Guess from the first batch how many IDs a part of one kind holds; an archive, fewer."""
         if isinstance(batch.kinds, Kind):
-            width = 1 + sum(map(len, batch.ids)) // len(batch.ids)
-            guess = self._planned[batch.kinds] + part.path.stat().st_size // width
+            blocks = part.path.stat().st_size / source.BLOCK
+            guess = self._planned[batch.kinds] + int(len(batch.ids) * max(1.0, blocks * 1.02))
             self._seen.expect(min(guess, _GUESS), batch.kinds)
 
     def _mark(self, part: int, batch: Batch) -> None:
@@ -291,8 +294,10 @@ def _path(part: Part) -> str:
     return STDIN if part.name == STDIN else str(part.path.absolute())
 
 
-def _seen() -> Seen:
-    """Return the quick way to find repetitions when its extra is installed, else the plain one."""
+def _seen(parts: "Sequence[Part]") -> Seen:
+    """Return the quick way to find repetitions if its extra is installed and it pays."""
+    if sum(part.path.stat().st_size for part in parts) < _LARGE:
+        return SeenIds()
     try:
         from bulkdelete.core.hashtable import SeenHashes  # noqa: PLC0415 - an extra
     except ImportError:

@@ -38,6 +38,8 @@ ALONE: Mapping[str, tuple[str, ...]] = {"emulator": ("emulator",)}
 
 THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "google_crc32c": ("core",),
+    "numpy": ("core.hashtable",),
+    "xxhash": ("core.hashtable",),
     "msgspec": ("core", "auditing", "cli", "demo", "emulator", "reporting"),
     "aiohttp": ("io.client", "emulator"),
     "aiofiles": ("io.source",),

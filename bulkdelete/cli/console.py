@@ -1,6 +1,7 @@
 """What a command prints: results on stdout, everything else on stderr, one JSON object if asked."""
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -115,6 +116,9 @@ def disk_error(error: OSError) -> BulkdeleteError:
 
 def run_loop(coroutine: Coroutine[Any, Any, int]) -> int:
     """Run on uvloop when it is installed."""
+    # Hardly a cycle is made here, and each look for them walks through all that was imported.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     try:
         import uvloop
     except ImportError:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Words = NDArray[np.uint64]
+    Keys = NDArray[np.complex128]
 
 _SMALLEST = 1 << 16
 
@@ -40,7 +40,7 @@ class SeenHashes:
         digest, seed = xxhash.xxh3_128_digest, self._seed
         # Valid IDs hold no line feed, so this takes them apart as they were put together.
         data = b"".join([digest(one, seed) for one in "\n".join(ids).encode().split(b"\n")])
-        words = np.frombuffer(data, np.uint64).reshape(-1, 2)
+        words = np.frombuffer(bytearray(data), np.uint64).reshape(-1, 2)
         found: list[int] = np.flatnonzero(self._tables[kind].add(words)).tolist()
         return found
 
@@ -50,62 +50,66 @@ class HashTable:
 
     def __init__(self) -> None:
         self._count = 0
-        self._low = np.zeros(_SMALLEST, np.uint64)
-        self._high = np.zeros(_SMALLEST, np.uint64)
+        self._lay_out(_SMALLEST)
 
-    def add(self, keys: "Words") -> "NDArray[np.bool_]":
+    def _lay_out(self, size: int) -> None:
+        # A place is one item of 16 bytes, so that it is moved at once and lies in one cache line.
+        self._keys = np.zeros(size, np.complex128)
+        self._low, self._high = self._keys.view(np.uint64).reshape(-1, 2).T
+
+    def add(self, keys: "NDArray[np.uint64]") -> "NDArray[np.bool_]":
         """Add keys of shape (n, 2); tell for each whether it was there before, or earlier here."""
         self.reserve(self._count + len(keys))
         # Zero marks an empty place, so a key's first word is never zero.
-        low, high = np.maximum(keys[:, 0], np.uint64(1)), keys[:, 1]
-        known = self._insert(low, high)
+        keys[:, 0] |= keys[:, 0] == 0
+        known = self._insert(keys.view(np.complex128)[:, 0])
         self._count += len(keys) - int(np.count_nonzero(known))
         return known
 
-    def _insert(self, low: "Words", high: "Words") -> "NDArray[np.bool_]":
-        known = np.zeros(len(low), np.bool_)
-        mask = len(self._low) - 1
+    def _insert(self, keys: "Keys") -> "NDArray[np.bool_]":
+        known = np.zeros(len(keys), np.bool_)
+        mask = len(self._keys) - 1
+        low, high = keys.view(np.uint64).reshape(-1, 2).T
         place = (low & np.uint64(mask)).view(np.int64)
-        left = np.arange(len(low))
+        left = np.arange(len(keys))
         while len(left):
             there = self._low[place]
             empty = there == 0
-            done = there == low
+            done = there == low[left]
             if done.any():
-                done[done] = self._high[place[done]] == high[done]
+                done[done] = self._high[place[done]] == high[left[done]]
                 known[left[done]] = True
-            done |= self._claim(empty, place, low, high)
+            self._claim(np.flatnonzero(empty), place, left, keys, done)
             # Who lost a claim looks again at the same place: it may hold the same key now.
             place += ~empty
             place &= mask
             rest = np.flatnonzero(~done)
-            place, low, high, left = place[rest], low[rest], high[rest], left[rest]
+            place, left = place[rest], left[rest]
         return known
 
     def _claim(
-        self, empty: "NDArray[np.bool_]", place: "NDArray[np.int64]", low: "Words", high: "Words"
-    ) -> "NDArray[np.bool_]":
-        """Put a key into each empty place; tell who got one."""
-        who = np.flatnonzero(empty)
+        self,
+        who: "NDArray[np.int64]",
+        place: "NDArray[np.int64]",
+        left: "NDArray[np.int64]",
+        keys: "Keys",
+        done: "NDArray[np.bool_]",
+    ) -> None:
+        """Put a key into each empty place, and mark those who got one as done."""
         at = place[who]
         # Of several assignments to one place the last stands: so the first in order goes last.
         self._low[at[::-1]] = who[::-1]
-        first = self._low[at] == who.astype(np.uint64)
-        who, at = who[first], at[first]
-        self._low[at] = low[who]
-        self._high[at] = high[who]
-        won = np.zeros(len(place), np.bool_)
-        won[who] = True
-        return won
+        first = np.flatnonzero(self._low[at] == who.view(np.uint64))
+        who = who[first]
+        self._keys[at[first]] = keys[left[who]]
+        done[who] = True
 
     def reserve(self, count: int) -> None:
         """Make room for `count` keys in all."""
-        size = len(self._low)
+        size = len(self._keys)
         while 3 * size < 4 * count:
             size *= 2
-        if size == len(self._low):
-            return
-        taken = np.flatnonzero(self._low)
-        low, high = self._low[taken], self._high[taken]
-        self._low, self._high = np.zeros(size, np.uint64), np.zeros(size, np.uint64)
-        self._insert(low, high)
+        if size != len(self._keys):
+            old = self._keys[np.flatnonzero(self._low)]
+            self._lay_out(size)
+            self._insert(old)

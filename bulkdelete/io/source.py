@@ -81,6 +81,7 @@ async def blocks(
     `input_unreadable`, `archive_unsupported`, `archive_junk`, `archive_corrupt`, `archive_bomb`,
     and after the last whole block `truncated_archive`.
     """
+    loop = asyncio.get_running_loop()
     file = await _open(path)
     try:
         raw = await _read(file, path)
@@ -90,15 +91,18 @@ async def blocks(
             await file.seek(skip)
             raw, skip = await _read(file, path), 0
         while raw:
-            ahead = asyncio.create_task(_ahead(file, path, hasher, raw))
+            # Threads hash this block and read the next, while our caller parses.
+            hashed = loop.run_in_executor(None, hasher.update, raw) if hasher else None
+            ahead = asyncio.create_task(_read(file, path))
             try:
-                # One turn of the loop: the threads hash and read while our caller parses.
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # so that reading begins
                 for block in inflater.feed(raw) if inflater else (raw,):
                     if wanted := block[skip:]:
                         yield wanted
                     skip = max(0, skip - len(block))
             finally:
+                if hashed is not None:
+                    await hashed
                 raw = await ahead
         if inflater:
             inflater.close()
@@ -175,16 +179,6 @@ async def _open(path: Path) -> "AsyncFileIO":
         return await aiofiles.open(str(path), "rb", buffering=0, opener=_open_regular)
     except OSError as error:
         raise _unreadable(str(path), error) from error
-
-
-async def _ahead(
-    file: "AsyncFileIO", path: Path, hasher: "hashlib._Hash | None", raw: bytes
-) -> bytes:
-    """Hash a block and read the next, both in threads."""
-    if hasher is None:
-        return await _read(file, path)
-    _, following = await asyncio.gather(asyncio.to_thread(hasher.update, raw), _read(file, path))
-    return following
 
 
 async def _read(file: "AsyncFileIO", path: Path) -> bytes:
