@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class Transport(Protocol):
     """What can send. Never raises for the network: a failure is a `Lost`."""
 
-    async def post(self, path: str, body: bytes) -> Reply:
-        """POST `body` and return what came back."""
+    async def post(self, path: str, body: bytes, leaving: "Callable[[], None]") -> Reply:
+        """POST `body` and return what came back; call `leaving` before the first byte leaves."""
         ...
 
 
@@ -129,22 +129,30 @@ class Dispatcher:
         self.ledger.append(self._outcome(job, "withdrawn"))
 
     async def _post(self, job: "Job") -> tuple[Reply, float]:
+        """Send it; return what came back, and the seconds from the first byte to the answer."""
         loop = asyncio.get_running_loop()
         body = self.target.encode(job.piece.kind, job.piece.ids)
-        started = loop.time()
-        self.meter.change(+1, started, fresh=not job.retry)
+        left: float | None = None
+
+        def leaving() -> None:
+            nonlocal left
+            left = loop.time()
+            self.meter.change(+1, left, fresh=not job.retry)
+
         worker = asyncio.current_task()
         self.posting.add(worker)
         try:
-            reply = await self.transport.post(self.target.delete_path, body)
+            reply = await self.transport.post(self.target.delete_path, body, leaving)
         except asyncio.CancelledError:
-            reply = Lost("interrupted", sent=True)
+            reply = Lost("interrupted", sent=left is not None)
         finally:
             self.posting.discard(worker)
+        if left is None:
+            return reply, 0.0
         ended = loop.time()
         self.meter.change(-1, ended)
         self.meter.begin(ended)
-        return reply, ended - started
+        return reply, ended - left
 
     def _record(self, job: "Job", verdict: Verdict, reply: Reply, seconds: float) -> None:
         name, reason, bad = _named(job, verdict)

@@ -10,6 +10,7 @@ import ipaddress
 import os
 import socket
 import ssl
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from bulkdelete.core.target import MAX_ANSWER, is_loopback
 from bulkdelete.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 CONNECT_SECONDS = 10.0
@@ -106,6 +107,7 @@ class Client:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
+            trace_configs=[_tracing()],
         )
         return self
 
@@ -117,18 +119,28 @@ class Client:
     ) -> None:
         await self._session.close()
 
-    async def post(self, path: str, body: bytes) -> Reply:
-        """POST a JSON body to `path` and return what came of it; raises nothing of the network."""
-        return await self._request("POST", path, body)
+    async def post(self, path: str, body: bytes, leaving: "Callable[[], None]") -> Reply:
+        """POST a JSON body to `path` and return what came of it; raises nothing of the network.
+
+        `leaving` is called when the first byte is about to leave.
+        """
+        return await self._request("POST", path, body, leaving)
 
     async def get(self, path: str) -> Reply:
         """GET `path` (with its query) and return what came of it."""
-        return await self._request("GET", path, None)
+        return await self._request("GET", path, None, lambda: None)
 
-    async def _request(self, method: str, path: str, body: bytes | None) -> Reply:
+    async def _request(
+        self, method: str, path: str, body: bytes | None, leaving: "Callable[[], None]"
+    ) -> Reply:
+        departure = _Departure(leaving)
         try:
             async with self._session.request(
-                method, self._base + path, data=body, allow_redirects=False
+                method,
+                self._base + path,
+                data=body,
+                allow_redirects=False,
+                trace_request_ctx=departure,
             ) as response:
                 data, complete = await _bounded(response)
                 names: dict[str, list[str]] = {}
@@ -136,7 +148,30 @@ class Client:
                     names.setdefault(name.lower(), []).append(value)
                 return Answer(response.status, names, data, complete)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return lost(error)
+            return lost(error, sent=departure.left)
+
+
+class _Departure:
+    """Whether the first byte of a request left, or may have."""
+
+    def __init__(self, leaving: "Callable[[], None]") -> None:
+        self._leaving = leaving
+        self.left = False
+
+    def leave(self) -> None:
+        self.left = True
+        self._leaving()
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    """Be told when a request's headers are about to be written."""
+    config = aiohttp.TraceConfig()
+
+    async def leave(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.leave()
+
+    config.on_request_headers_sent.append(leave)
+    return config
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
@@ -155,8 +190,8 @@ async def _bounded(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
     return bytes(data), True
 
 
-def lost(error: BaseException) -> Lost:
-    """Name what an exception of aiohttp means for the request."""
+def lost(error: BaseException, *, sent: bool) -> Lost:
+    """Name what an exception of aiohttp means for a request; `sent`: a byte may have left."""
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             return Lost("tls", sent=False, untrusted=True)
@@ -167,8 +202,8 @@ def lost(error: BaseException) -> Lost:
         case aiohttp.ClientConnectorError():
             return Lost("connect_failed", sent=False)
         case asyncio.TimeoutError():
-            return Lost("timeout", sent=True, abandoned=True)
+            return Lost("timeout", sent=sent, abandoned=sent)
         case aiohttp.ServerDisconnectedError() | OSError():
-            return Lost("connection_lost", sent=True)
+            return Lost("connection_lost", sent=sent)
         case _:
-            return Lost("answer_unreadable", sent=True)
+            return Lost("answer_unreadable", sent=sent)
