@@ -5,7 +5,7 @@ import gc
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.report import Report
     from bulkdelete.planning import Findings
+
+T = TypeVar("T")
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -114,7 +116,7 @@ def disk_error(error: OSError) -> BulkdeleteError:
     return UsageError("os_error", f"{error.strerror or error}{where}")
 
 
-def run_loop(coroutine: Coroutine[Any, Any, int]) -> int:
+def run_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop when it is installed."""
     # Hardly a cycle is made here, and each look for them walks through all that was imported.
     gc.freeze()

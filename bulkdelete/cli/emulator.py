@@ -1,11 +1,12 @@
 """`bulkdelete emulator`: the look-alike of the API, on loopback."""
 
-import asyncio
 import os
 import sys
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from bulkdelete.cli.console import run_loop
 
 
 def emulator(  # noqa: PLR0913 - its flags
@@ -61,7 +62,7 @@ def emulator(  # noqa: PLR0913 - its flags
         sys.stderr.write(f"bulkdelete: {error}\n")
         return 2
     try:
-        asyncio.run(serve(config, _ready))
+        run_loop(serve(config, _ready))
     except OSError as error:
         sys.stderr.write(f"bulkdelete: the emulator cannot listen: {error.strerror}\n")
         return 2

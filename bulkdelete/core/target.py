@@ -146,12 +146,14 @@ def _failure(answer: "Mapping[str, Any]", reply: Answer, *, trusted: bool) -> Ve
 def _processed(answer: "Mapping[str, Any]", ids: "Sequence[str]") -> Verdict:
     """Judge a success; sister endpoints name those they did not process, so this one might."""
     unprocessed = answer.get("unprocessed", [])
+    if unprocessed == [] and answer["status"] == "success":
+        return Accepted()
     named = _named(unprocessed)
     if named is None or not named <= set(ids):
         return Ambiguous("unknown_unprocessed")
     bad = tuple(position for position, one in enumerate(ids) if one in named)
     if not bad:
-        return Accepted() if answer["status"] == "success" else Ambiguous("partial_unnamed")
+        return Ambiguous("partial_unnamed")
     return Partial(bad, "unprocessed")
 
 
@@ -181,8 +183,7 @@ def _json_object(reply: Answer) -> "dict[str, Any] | None":
     if not reply.complete or len(reply.body) > MAX_ANSWER:
         return None
     try:
-        text = reply.body.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        value = _decoder.decode(reply.body.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -198,6 +199,8 @@ def _once(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
+
+_decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)
 
 _SECONDS = re.compile(r"\d{1,15}(?:\.\d{1,9})?(?:e\d{1,2})?")
 
