@@ -41,7 +41,7 @@ class Program:
     env: dict[str, str] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
-        """What the process sees."""
+        """Return what the process sees."""
         strange = ("BULKDELETE_", "CLEVERTAP_", "EMULATOR_")
         rest = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
         mine = {"CLEVERTAP_ACCOUNT_ID": ACCOUNT, "CLEVERTAP_PASSCODE": PASSCODE}
@@ -55,10 +55,10 @@ class Program:
         """Return a command that sends: with the endpoint, and approved."""
         return [*words, "--endpoint", self.url, "--yes", "--max-deletes", 10**9]
 
-    async def __call__(self, *words: object, stdin: bytes = b"", timeout: float = 60) -> Ended:
+    async def __call__(self, *words: object, stdin: bytes = b"", seconds: float = 60) -> Ended:
         """Run to the end."""
         process = await self.start(*words, stdin=subprocess.PIPE)
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             out, err = await process.communicate(stdin)
         return Ended(process.returncode or 0, out.decode(), err.decode())
 
@@ -98,7 +98,7 @@ class Program:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    """The program, with nowhere to send to."""
+    """Make the program, with nowhere to send to."""
     return Program(tmp_path)
 
 
@@ -107,13 +107,12 @@ Emulate = Callable[..., Any]
 
 @pytest.fixture
 async def emulate(program: Program) -> AsyncIterator[Emulate]:
-    """Start emulators for the program: `emulator = await emulate(limit=3, ...)`."""
+    """Give a way to start emulators for the program, with settings of theirs."""
     contexts = []
 
     async def start(**settings: Any) -> Any:  # noqa: ANN401 - a running emulator
-        config = EmulatorConfig(
-            **{"account_id": ACCOUNT, "passcode": PASSCODE, "latency": 0.0} | settings
-        )
+        chosen: dict[str, Any] = {"account_id": ACCOUNT, "passcode": PASSCODE, "latency": 0.0}
+        config = EmulatorConfig(**chosen | settings)
         context = running(config)
         emulator = await context.__aenter__()
         contexts.append(context)

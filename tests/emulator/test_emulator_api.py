@@ -6,9 +6,9 @@ import io
 import json
 
 import pytest
-from emulator_client import CREDENTIALS, call
 
 from bulkdelete.emulator import EmulatorConfig, running
+from tests.emulator.emulator_client import CREDENTIALS, call
 
 NOW = EmulatorConfig(latency=0)
 

@@ -31,7 +31,7 @@ def test_impossible_faults_are_refused(wrong: dict[str, object]) -> None:
 @pytest.mark.parametrize("name", RATES)
 def test_a_rate_of_one_always_draws_that_fault(name: str) -> None:
     """With one rate at 1 there is no other outcome."""
-    rng = Random(1)  # noqa: S311
+    rng = Random(1)
     faults = msgspec.convert({name: 1.0}, Faults)
     assert {draw(faults, rng.random(), rng.random()).name for _ in range(50)} == {name}
 

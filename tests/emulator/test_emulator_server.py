@@ -10,9 +10,9 @@ from contextlib import suppress
 
 import aiohttp
 import pytest
-from emulator_client import Caller, call
 
 from bulkdelete.emulator import EmulatorConfig, running, serve
+from tests.emulator.emulator_client import Caller, call
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com", ""])  # noqa: S104

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from emulator_client import CREDENTIALS, call
 
 from bulkdelete.emulator import EmulatorConfig, Faults, running
+from tests.emulator.emulator_client import CREDENTIALS, call
 
 BODY = {"identity": ["a", "b"]}
 HEAD = (
@@ -24,7 +24,7 @@ HEAD = (
 
 async def _until(is_true: Callable[[], bool]) -> None:
     async with asyncio.timeout(3):
-        while not is_true():  # noqa: ASYNC110 - the emulator offers no event to wait for
+        while not is_true():
             await asyncio.sleep(0.005)
 
 

@@ -9,9 +9,9 @@ import uuid
 from pathlib import Path
 
 import pytest
-from tests.conftest import Emulate, Program, times_acted
 
 from bulkdelete.emulator import Faults
+from tests.conftest import Emulate, Program, times_acted
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,7 @@ async def test_every_slot_is_used_and_none_too_many(program: Program, emulate: E
     """1,020 chunks at 100 ms and a limit of 3: no 429, >= 97 % in use, as the emulator agrees."""
     emulator = await emulate(latency=0.1)
     path, ids = program.ids(102_000)
-    ended = await program.run(path, timeout=120)
+    ended = await program.run(path, seconds=120)
     assert ended.code == 0, ended.err
     stats = emulator.state.stats()
     assert stats["throttled"] == 0

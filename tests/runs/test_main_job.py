@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-import os
 import signal
 from typing import Any
 
 import pytest
+
 from tests.conftest import Emulate, Program, times_acted
 
 
@@ -136,7 +136,7 @@ async def test_v8_a_bad_id_is_found_by_bisection(program: Program, emulate: Emul
     assert times_acted(emulator) == {one: 1 for one in ids if one not in {ids[137], ids[288]}}
     rejected = (program.run_dir() / "rejected.csv").read_text("utf-8").splitlines()
     assert [line.split(",")[0] for line in rejected[1:]] == [ids[137], ids[288]]
-    assert os.stat(program.run_dir() / "rejected.csv").st_mode & 0o777 == 0o600
+    assert (program.run_dir() / "rejected.csv").stat().st_mode & 0o777 == 0o600
 
 
 async def test_v12_v13_bad_weather_is_ridden_out(program: Program, emulate: Emulate) -> None:
@@ -333,4 +333,3 @@ async def test_status_and_audit_of_a_tampered_log(program: Program, emulate: Emu
         assert (await program(*words, "--json")).code == 6
     assert (await program.run(path)).code == 6
     assert emulator.state.stats()["requests"] == before
-

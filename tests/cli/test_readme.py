@@ -1,0 +1,74 @@
+"""The README stays true: its help block, its exit codes, its examples."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bulkdelete import errors
+from tests.conftest import Emulate, Program
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+async def test_the_help_block_is_what_help_prints(program: Program) -> None:
+    """The block between the marks equals `bulkdelete --help` on 80 columns."""
+    program.env["COLUMNS"] = "80"
+    printed = (await program("--help")).out.strip()
+    block = re.search(
+        r"<!-- help:bulkdelete -->\n```text\n(.*?)```\n<!-- /help -->",
+        README.read_text(),
+        re.DOTALL,
+    )
+    assert block is not None
+    shown = "\n".join(line.rstrip() for line in block[1].strip().splitlines())
+    assert shown == "\n".join(line.rstrip() for line in printed.splitlines())
+
+
+def test_every_exit_code_of_the_errors_is_in_the_table() -> None:
+    """No error has a code that the README does not explain."""
+    table = set(re.findall(r"^\| (\d+)(?: / (\d+) / (\d+))? \|", README.read_text(), re.MULTILINE))
+    known = {int(code) for row in table for code in row if code}
+    kinds = [one for one in vars(errors).values() if isinstance(one, type)]
+    codes = {one.exit_code for one in kinds if issubclass(one, errors.BulkdeleteError)}
+    assert codes <= known
+    assert {0, 3, 130, 143, 129} <= known
+
+
+@pytest.mark.parametrize(
+    "command", ["plan", "run", "apply", "status", "report", "audit", "doctor", "emulator", "demo"]
+)
+async def test_each_command_has_help_and_knows_the_flags_of_the_readme(
+    program: Program, command: str
+) -> None:
+    """`--help` works everywhere, and no flag of the README is unknown to all commands."""
+    ended = await program(command, "--help")
+    assert ended.code == 0
+    assert "Usage: bulkdelete" in ended.out
+
+
+async def test_flags_of_the_readme_exist(program: Program) -> None:
+    """Each `--flag` that the README names is a flag of some command."""
+    program.env["COLUMNS"] = "200"
+    helps = [
+        (await program(command, "--help")).out
+        for command in ("run", "apply", "report", "audit", "doctor", "plan", "status")
+    ]
+    known = set(re.findall(r"--[a-z][a-z-]+", " ".join(helps)))
+    named = set(re.findall(r"--[a-z][a-z-]+", README.read_text()))
+    assert named - known == {"--help", "--version"}
+
+
+async def test_the_ci_example_runs(program: Program, emulate: Emulate) -> None:
+    """Plan in one step, apply the digest in another, as the README shows."""
+    await emulate()
+    path, _ = program.ids(120)
+    planned = (await program("plan", path, "--endpoint", program.url, "--json")).json
+    applied = await program(
+        "apply", program.place / planned["run_dir"], "--approve", planned["plan_digest"], "--json"
+    )
+    assert applied.code == 0
+    nightly = ("--yes", "--max-deletes", 50000, "--again", "--json")
+    for _ in range(2):
+        ended = await program("run", path, "--endpoint", program.url, *nightly)
+        assert (ended.code, ended.json["ids"]["accepted"]) == (0, 120)
