@@ -8,7 +8,8 @@ record is durable, all before it are.
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Thread
 from typing import IO, TYPE_CHECKING
 
 from bulkdelete.core import checkpoint as log
@@ -17,6 +18,9 @@ from bulkdelete.errors import IntegrityError, Stopped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+Entry = tuple[log.Record, asyncio.Future[None]]
 
 
 def lines(file: "IO[bytes]") -> "Iterator[bytes]":
@@ -58,11 +62,14 @@ class Journal:
         self._fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._size = reader.size
         self._writer = reader.writer()
-        self._waiting: list[tuple[log.Record, asyncio.Future[None]]] = []
-        self._task: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._error: Exception | None = None
         self._durable = durable
+        self._waiting: list[Entry] = []
+        self._group: list[Entry] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._error: Exception | None = None
+        self._loop = asyncio.get_running_loop()
+        self._disk = _Disk(self._fd, self._after_sync)
         if reader.torn:
             os.ftruncate(self._fd, self._size)
             os.fsync(self._fd)
@@ -74,43 +81,60 @@ class Journal:
 
     def append(self, record: log.Record) -> "asyncio.Future[None]":
         """Queue a record; the future is done when it and all before it are durable."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = self._loop.create_future()
         if self._error is not None:
             future.set_exception(self._error)
             future.exception()  # whoever waits sees it; nobody waiting is no second fault
             return future
         self._waiting.append((record, future))
-        if self._task is None:
-            self._task = asyncio.create_task(self._commit_all(), name="journal")
+        if self._idle.is_set():
+            # Not at once: what is appended in the same turn of the loop goes along.
+            self._idle.clear()
+            self._loop.call_soon(self._commit)
         return future
 
-    async def _commit_all(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            data = self._writer.group([record for record, _ in group])
-            try:
-                await loop.run_in_executor(self._thread, self._commit, data)
-            except (OSError, Stopped, IntegrityError) as error:
-                self._fail(error, group)
-                break
-            for record, future in group:
-                self._durable(record)
-                if not future.done():
-                    future.set_result(None)
-        self._task = None
+    def _commit(self) -> None:
+        """Write what waits, and have it synced."""
+        self._group, self._waiting = self._waiting, []
+        try:
+            self._write(self._writer.group([record for record, _ in self._group]))
+        except (OSError, IntegrityError) as error:
+            self._fail(error)
+        else:
+            self._disk.sync()
 
-    def _fail(
-        self, error: Exception, group: "list[tuple[log.Record, asyncio.Future[None]]]"
-    ) -> None:
-        self._error = error if not isinstance(error, OSError) else _disk(error)
-        for _, future in (*group, *self._waiting):
+    def _after_sync(self, error: OSError | None) -> None:
+        """Go on after a sync; called from the disk's thread."""
+        self._loop.call_soon_threadsafe(self._synced, error)
+
+    def _synced(self, error: OSError | None) -> None:
+        if error is not None:
+            self._fail(error)
+            return
+        try:
+            for record, _ in self._group:
+                self._durable(record)
+        except IntegrityError as contradiction:
+            self._fail(contradiction)
+            return
+        for _, future in self._group:
+            if not future.done():
+                future.set_result(None)
+        if self._waiting:
+            self._commit()
+        else:
+            self._idle.set()
+
+    def _fail(self, error: Exception) -> None:
+        self._error = _disk_error(error) if isinstance(error, OSError) else error
+        for _, future in (*self._group, *self._waiting):
             if not future.done():
                 future.set_exception(self._error)
                 future.exception()
         self._waiting = []
+        self._idle.set()
 
-    def _commit(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> None:
         info = os.fstat(self._fd)
         if info.st_size != self._size or not info.st_nlink:
             raise IntegrityError(
@@ -122,25 +146,55 @@ class Journal:
         written = 0
         while written < len(data):
             written += os.pwrite(self._fd, view[written:], self._size + written)
-        os.fdatasync(self._fd)
         self._size += len(data)
 
     async def flush(self) -> None:
         """Wait until all that was appended is durable; raises when it is not to be."""
-        if self._task is not None:
-            await self._task
+        await self._idle.wait()
         if self._error is not None:
             raise self._error
 
     async def close(self) -> None:
         """Wait for what was appended, then let go of the file."""
-        if self._task is not None:
-            await self._task
-        self._thread.shutdown()
+        await self._idle.wait()
+        self._disk.close()
         os.close(self._fd)
 
 
-def _disk(error: OSError) -> Stopped:
+class _Disk:
+    """A thread that waits for the disk.
+
+    It does nothing else, and no executor stands between: each step back from a system call in a
+    thread is a wait for the interpreter, while the loop is busy.
+    """
+
+    def __init__(self, fd: int, after: "Callable[[OSError | None], None]") -> None:
+        self._after = after
+        self._wanted: SimpleQueue[int | None] = SimpleQueue()
+        self._fd = fd
+        self._thread = Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def sync(self) -> None:
+        """Have the file synced; `after` is told, in the thread, when that is done."""
+        self._wanted.put(self._fd)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._wanted.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (fd := self._wanted.get()) is not None:
+            try:
+                os.fdatasync(fd)
+            except OSError as error:
+                self._after(error)
+            else:
+                self._after(None)
+
+
+def _disk_error(error: OSError) -> Stopped:
     return Stopped(
         "disk",
         f"the checkpoint could not be written: {error.strerror or error}; nothing more was sent",
