@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.model import MAX_IDS_PER_CHUNK, Kind
-from bulkdelete.core.target import CLEVERTAP, Target, is_loopback
+from bulkdelete.core.target import CLEVERTAP, Target, is_loopback, is_private
 from bulkdelete.errors import UsageError
 from bulkdelete.io import files
 
@@ -302,20 +302,10 @@ def endpoint_host(endpoint: str) -> str:
         raise UsageError("endpoint", "http:// is only for a loopback address")
     if parts.path.rstrip("/"):
         raise UsageError("endpoint", "--endpoint wants the base of the URL, without a path")
-    _refuse_private(name)
+    if is_private(name):
+        raise UsageError("endpoint", "private and link-local addresses are refused")
     shown = f"[{name}]" if ":" in name else name
     return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
-
-
-def _refuse_private(name: str) -> None:
-    import ipaddress  # noqa: PLC0415 - only custom endpoints need it
-
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return
-    if not address.is_global and not address.is_loopback:
-        raise UsageError("endpoint", "private and link-local addresses are refused")
 
 
 # --- credentials and the config file ---

@@ -11,6 +11,7 @@ Anything else that does not verify is corruption. No ID and no secret is in any 
 """
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 import google_crc32c
@@ -220,7 +221,7 @@ class Reader:
             waiting += len(line)
             found = _verify(line)
             if damaged or found is None:
-                self._damage(found)
+                self._damage(found or _inside(line))
                 damaged = True
                 continue
             self._follow(found, len(group))
@@ -266,6 +267,15 @@ def corrupt(what: str) -> IntegrityError:
     )
 
 
+_BEGINNING = re.compile(rb'[0-9a-f]{8} \{"group":')
+
+
+def _inside(line: bytes) -> _Line | None:
+    """Find the sound line that a damaged one may have swallowed, with its own line feed."""
+    found = (_verify(line[one.start() :]) for one in _BEGINNING.finditer(line, 1))
+    return next((one for one in found if one is not None), None)
+
+
 _SHORTEST = len("00000000 {} 00000000\n")
 
 
@@ -277,5 +287,6 @@ def _verify(line: bytes) -> _Line | None:
         return None
     try:
         return _decoder.decode(line[9:-10])
-    except msgspec.MsgspecError:
-        return None
+    except msgspec.MsgspecError as error:
+        # A checksum that is right was not torn.
+        raise corrupt("it has a sound record that this version cannot read") from error

@@ -1,6 +1,6 @@
 """Every reason to refuse, as pure checks: each returns quietly or raises.
 
-A guard that cannot decide refuses.
+A guard that cannot decide refuses: so comparisons ask for what must hold, and NaN holds nowhere.
 """
 
 from typing import TYPE_CHECKING
@@ -73,7 +73,7 @@ def check_digest(plan_digest: str, given: str) -> None:
 
 def check_alive(approval: "Approval", now: float) -> None:
     """Refuse to send past the plan's time to live."""
-    if now >= approval.expires:
+    if not now < approval.expires:
         raise GuardError(
             "expired",
             "the plan's time to live is over: a deleted user may have come back under the same "
@@ -90,7 +90,7 @@ def check_own_file(name: str, state: State, until: float, now: float) -> None:
             f"{name} is an outcome file of protected IDs: they must not be sent; nothing was sent",
             "give the original list, without these",
         )
-    if now >= until:
+    if not now < until:
         raise GuardError(
             "outcome_file_expired",
             f"{name} is an outcome file of a run whose time to live is over: a user may have come "
@@ -108,4 +108,4 @@ def doubt_too_old(since: float | None, now: float, renewed_at: float | None) -> 
 
 def too_many_failures(failed: int, settled: int, chunks: int, max_percent: float) -> bool:
     """Tell whether the share of failed IDs among the settled ones stops the run."""
-    return chunks >= FAILURES_COUNT_AFTER and failed * 100 > max_percent * settled
+    return chunks >= FAILURES_COUNT_AFTER and not failed * 100 <= max_percent * settled

@@ -140,7 +140,7 @@ def canonical(identifier: str) -> str:
 def canonical_all(ids: "Sequence[str]") -> list[str]:
     """`canonical` of each, at once when all are ASCII (IDs here hold no line feed)."""
     text = "\n".join(ids)
-    if text.isascii():
+    if ids and text.isascii():
         return [one.strip() for one in text.lower().split("\n")]
     return [canonical(one) for one in ids]
 
@@ -172,7 +172,7 @@ class ProtectRules:
     def matches(self, ids: "Sequence[str]", kind: Kind) -> "Iterator[int]":
         """Yield the positions in `ids` (all of `kind`) that are protected."""
         exact, wild = self.exact[kind], self.wild[kind]
-        if not exact and not wild:
+        if not ids or not (exact or wild):
             return
         folded = canonical_all(ids)
         if not wild and exact.isdisjoint(folded):

@@ -78,13 +78,17 @@ _TALLY = {
 
 @dataclass(slots=True)
 class Progress:
-    """The replayed log of a plan of `chunks` chunks."""
+    """The replayed log of a plan of `chunks` chunks.
+
+    `stopped` is how the last process start stopped, None when it did not say.
+    """
 
     chunks: int
     header: log.Header | None = None
     approval: log.Approval | None = None
     starts: list[log.Start] = field(default_factory=list)
     stops: list[log.Stop] = field(default_factory=list)
+    stopped: log.Stop | None = None
     seal: log.Seal | None = None
     abandoned: bool = False
     requests: Requests = field(default_factory=Requests)
@@ -108,7 +112,13 @@ class Progress:
         return self
 
     def apply(self, record: log.Record) -> None:
-        """Apply one durable record."""
+        """Apply one durable record; IntegrityError when it contradicts what came before."""
+        try:
+            self._apply(record)
+        except (KeyError, ValueError) as error:
+            raise log.corrupt("a record holds what cannot be") from error
+
+    def _apply(self, record: log.Record) -> None:
         match record:
             case log.Intent():
                 self._intend(record)
@@ -122,6 +132,7 @@ class Progress:
                 self.approval = record
             case log.Stop():
                 self.stops.append(record)
+                self.stopped = record
                 self.last_at = record.at
             case log.Seal():
                 self.seal = record
@@ -148,7 +159,7 @@ class Progress:
         self.finished_seconds = self.send_seconds
         self.starts.append(record)
         self.last_at = record.at
-        self.seal = None
+        self.seal = self.stopped = None
 
     def _unsettled(self) -> "Iterator[PieceState]":
         for pieces in self.pieces.values():
@@ -191,6 +202,8 @@ class Progress:
             case "accepted":
                 self._accept(record.span, piece)
             case "partial":
+                if not all(record.lo <= one < record.hi for one in record.bad):
+                    raise log.corrupt(f"it names IDs outside a piece of chunk {record.chunk}")
                 piece.settled, piece.bad, piece.doubt = State.ACCEPTED, record.bad, None
             case "rejected":
                 piece.settled, piece.doubt = State.REJECTED, None
@@ -235,12 +248,6 @@ class Progress:
         if not self.starts:
             return 0.0
         return self.finished_seconds + max(0.0, self.last_at - self.starts[-1].at)
-
-    @property
-    def stopped(self) -> log.Stop | None:
-        """How the last process start stopped, None when it did not say."""
-        last = self.stops[-1] if self.stops else None
-        return last if last and self.starts and last.at >= self.starts[-1].at else None
 
     def todo(self, seq: int, size: int) -> list[tuple[Span, PieceState]]:
         """Return the pieces of chunk `seq` (of `size` IDs) that are not settled, in order."""

@@ -115,4 +115,6 @@ def as_dict(of: Balance) -> dict[str, int]:
 
 def exit_code_of(of: Balance) -> int:
     """Return the code of a run that reached its end: 0 when all that was planned is accepted."""
+    if of.unsent:
+        return 75
     return 3 if of.rejected or of.ambiguous else 0

@@ -241,6 +241,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_private(host: str) -> bool:
+    """Tell whether a host is an address that is neither public nor this machine's own."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return not (address.is_global or address.is_loopback)
+
+
 CLEVERTAP = Target(
     name="clevertap",
     regions={

@@ -11,15 +11,16 @@ import os
 import socket
 import ssl
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 from aiohttp.resolver import ThreadedResolver
 
 from bulkdelete.core.model import Answer, Lost, Reply
-from bulkdelete.core.target import MAX_ANSWER, is_loopback
+from bulkdelete.core.target import MAX_ANSWER, is_loopback, is_private
 from bulkdelete.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class Client:
         host = parts.hostname or ""
         if parts.scheme == "http" and not is_loopback(host):
             raise UsageError("endpoint", "http:// is only for a loopback address")
+        if is_private(host):
+            raise UsageError("endpoint", "private and link-local addresses are refused")
         if _EMULATOR_ACCOUNT in headers.values() and not is_loopback(host):
             raise UsageError("emulator_credentials", "EMULATOR credentials go to loopback only")
         self._base = base_url.rstrip("/")
@@ -95,7 +98,7 @@ class Client:
         self._tls = tls if tls is not None or parts.scheme == "http" else _tls()
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
+        connector = _CleanConnector(
             limit=self._connections,
             ssl=self._tls if self._tls is not None else True,
             resolver=_PublicOnly(),
@@ -149,6 +152,23 @@ class Client:
                 return Answer(response.status, names, data, complete)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return lost(error, sent=departure.left)
+
+
+class _CleanConnector(aiohttp.TCPConnector):
+    """Never uses a connection again on which something came that nobody asked for.
+
+    HTTP/1.1 does not say which request an answer is for: what comes while a connection is idle
+    would be taken for the answer to the next request.
+    """
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: "list[Any]", timeout: aiohttp.ClientTimeout  # noqa: ASYNC109 - as its base has it
+    ) -> Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
 
 
 class _Departure:

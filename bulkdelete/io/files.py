@@ -70,7 +70,7 @@ def read_secret(path: Path, what: str) -> str:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise UsageError("secret_file", f"{what} {path}: {error.strerror}") from error
-    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+    try:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode) or info.st_mode & 0o077:
             raise UsageError(
@@ -78,7 +78,9 @@ def read_secret(path: Path, what: str) -> str:
                 f"{what} {path} must be a regular file that only its owner can read",
                 f"chmod 0600 {path}",
             )
-        data = file.read(4096)
+        data = os.read(fd, 4096)
+    finally:
+        os.close(fd)
     try:
         return data.decode("ascii").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:

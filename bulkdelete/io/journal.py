@@ -98,7 +98,7 @@ class Journal:
         self._group, self._waiting = self._waiting, []
         try:
             self._write(self._writer.group([record for record, _ in self._group]))
-        except (OSError, IntegrityError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             self._fail(error)
         else:
             self._disk.sync()
@@ -114,7 +114,7 @@ class Journal:
         try:
             for record, _ in self._group:
                 self._durable(record)
-        except IntegrityError as contradiction:
+        except Exception as contradiction:  # noqa: BLE001 - whatever it is, nobody may wait
             self._fail(contradiction)
             return
         for _, future in self._group:

@@ -74,13 +74,17 @@ class KernelSlots:
         self._waiting += 1
         fcntl.flock(self._queue, fcntl.LOCK_SH)
         try:
-            while (fd := self._take()) is None:  # noqa: ASYNC110 - another process's event
+            while (fd := self._take_in_turn()) is None:  # noqa: ASYNC110 - another process's event
                 await asyncio.sleep(POLL)
             return fd
         finally:
             self._waiting -= 1
             if not self._waiting:
                 fcntl.flock(self._queue, fcntl.LOCK_UN)
+
+    def _take_in_turn(self) -> int | None:
+        early = asyncio.get_running_loop().time() < self._not_before
+        return None if early else self._take()
 
     def _take(self) -> int | None:
         for fd in self._free:
@@ -93,10 +97,18 @@ class KernelSlots:
         """Unlock a slot; step back when another process waits for one."""
         fcntl.flock(fd, fcntl.LOCK_UN)
         self._free.append(fd)
-        if not self._waiting and not _try_lock(self._queue):
+        if self._others_wait():
             self._not_before = asyncio.get_running_loop().time() + STEP_BACK
-        elif not self._waiting:
+
+    def _others_wait(self) -> bool:
+        """Tell whether another process waits: it would hold the queue, too."""
+        alone = _try_lock(self._queue)
+        # The attempt let go of what this process held of the queue for its own workers.
+        if self._waiting:
+            fcntl.flock(self._queue, fcntl.LOCK_SH)
+        elif alone:
             fcntl.flock(self._queue, fcntl.LOCK_UN)
+        return not alone
 
     def close(self) -> None:
         """Close the files; that unlocks them."""
@@ -125,12 +137,14 @@ def _try_lock(fd: int) -> bool:
 
 
 def _open(name: str) -> int:
-    flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return os.open(name, flags, 0o644)
-    except PermissionError:
-        # In a sticky directory the kernel forbids O_CREAT on another user's file.
-        return os.open(name, flags & ~os.O_CREAT)
+        fd = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o644)
+    except (FileExistsError, PermissionError):
+        # Without O_CREAT: in a sticky directory the kernel forbids it on another user's file.
+        return os.open(name, flags)
+    os.fchmod(fd, 0o644)  # whatever the umask is: other users must be able to lock it
+    return fd
 
 
 def _close(fds: "Iterable[int]") -> None:
