@@ -1,8 +1,10 @@
-# The front door: `make` lists what there is. Needs python3 (3.11 or later) with venv, and make.
+# The front door: `make` lists what there is. Needs python3 (3.11 or later), pip and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The system's own pip fills the environment: Debian splits off what would put one inside.
+INSTALL := $(PYTHON) -m pip --python $(BIN)/python install
 LOCKING := build/locking
 
 .DEFAULT_GOAL := help
@@ -17,10 +19,9 @@ $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is older than 3.11: say make PYTHON=python3.11, for example" >&2; exit 1; }
 	rm -rf $(VENV)
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(PYTHON) -m virtualenv -q $(VENV); } || \
-	  { echo "neither venv nor virtualenv works: apt-get install python3-venv" >&2; exit 1; }
-	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install -q --no-deps --no-build-isolation --no-index -e .
+	$(PYTHON) -m venv --without-pip $(VENV)
+	$(INSTALL) -q --require-hashes -r requirements.lock
+	$(INSTALL) -q --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
 run: $(READY) ## the whole story against an emulator on this machine: faults, a kill, a resume

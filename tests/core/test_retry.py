@@ -41,7 +41,7 @@ def test_r1_full_jitter(name: str, attempt: int, draw: float) -> None:
     }
     verdict = verdicts[name]
     base = 0.5 if name == "throttled" else 1.0
-    assert POLICY.delay(verdict, attempt, draw) == draw * base * 2 ** (attempt - 1)
+    assert POLICY.delay(verdict, attempt, draw) == draw * (base * 2 ** (attempt - 1))
     assert POLICY.delay(verdict, attempt, 0.0) == 0.0
 
 
