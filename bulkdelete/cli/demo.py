@@ -113,6 +113,13 @@ class Stage:
         """Run one list to its end."""
         self._start(sample, quiet=quiet).wait(timeout=120)
 
+    def show(self, run_dir: Path) -> None:
+        """Print the status of a run."""
+        words = [*_PROGRAM, "status", str(run_dir)]
+        subprocess.run(  # noqa: S603 - our own program
+            words, env=self._environment(), cwd=self.place, check=True, timeout=60
+        )
+
     def kill_half_way(self, sample: samples.Sample) -> None:
         """Run one list, and kill it hard when half of it is accepted and requests are out."""
         half = samples.expected(sample).count // 2
@@ -157,7 +164,6 @@ def _prove(stage: Stage) -> int:
     again = sum(times > 1 for times in acted.values())
     faults = ", ".join(f"{name} {count}" for name, count in sorted(stats["faults"].items()))
     missing, extra = wanted - acted.keys(), acted.keys() - wanted
-    reports = sorted(stage.place.glob("bulkdelete-runs/*/report.html"))
     _say("\n5. The proof: what the emulator acted on, against the lists read independently.")
     _say(f"   faults injected        {faults}")
     _say(f"   most in flight         {stats['max_live_in_flight']} (limit {stats['limit']})")
@@ -167,8 +173,10 @@ def _prove(stage: Stage) -> int:
     _say(f"   acted on twice         {again} (answers lost after acting, or in flight at the kill)")
     good = not missing and not extra and bool(wanted)
     _say(f"\n{'PROVEN' if good else 'FAILED'}: the emulator acted on exactly the expected IDs.")
-    for report in reports:
-        _say(f"   report {report}")
+    _say("\nThe summary of the main job:")
+    main_run = next(stage.place.glob("bulkdelete-runs/purge_list.csv-*"))
+    stage.show(main_run)
+    _say(f"\nIts report: {main_run / 'report.html'}")
     return 0 if good else 1
 
 

@@ -162,7 +162,10 @@ class _CleanConnector(aiohttp.TCPConnector):
     """
 
     async def connect(
-        self, req: aiohttp.ClientRequest, traces: "list[Any]", timeout: aiohttp.ClientTimeout  # noqa: ASYNC109 - as its base has it
+        self,
+        req: aiohttp.ClientRequest,
+        traces: "list[Any]",
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as its base has it
     ) -> Connection:
         while True:
             connection = await super().connect(req, traces, timeout)
