@@ -92,10 +92,10 @@ class Backlog:
         self._taken -= 1
         self._wake()
 
-    @property
-    def nothing_follows(self) -> bool:
-        """One job is taken, and nothing was cut from it or is to be tried again."""
-        return self._taken == 1 and not (self._urgent or self._delayed)
+    def nothing_follows(self, seq: int) -> bool:
+        """Tell that one job is taken, and that nothing else of chunk `seq` waits behind it."""
+        same = bool(self._fresh) and self._fresh[0].piece.span.seq == seq
+        return self._taken == 1 and not (self._urgent or self._delayed or same)
 
     @property
     def _empty(self) -> bool:
@@ -111,7 +111,8 @@ class Backlog:
             if self._empty:
                 self._wake()
                 return None
-            await self._wait(self._delayed[0][0] if self._delayed else None)
+            alone = self._canary and self._taken
+            await self._wait(self._delayed[0][0] if self._delayed and not alone else None)
         return None
 
     def _pick(self, now: float) -> Job | None:

@@ -94,7 +94,7 @@ class Dispatcher:
             reply, seconds = await self._post(job)
             abandoned = isinstance(reply, Lost) and reply.abandoned
             verdict = self.target.decode(reply, job.piece.ids, self.trusted)
-            self.trusted = self.trusted or isinstance(verdict, Accepted | Partial)
+            self.trusted = self.trusted or _accepts(job, verdict)
             self.turns.observe(verdict)
             self._record(job, verdict, reply, seconds)
             return verdict
@@ -156,6 +156,8 @@ class Dispatcher:
 
     def _record(self, job: "Job", verdict: Verdict, reply: Reply, seconds: float) -> None:
         name, reason, bad = _named(job, verdict)
+        if name == "abort" and isinstance(reply, Lost):
+            name = "failed"  # not a byte left: the other side could not prove who it is
         answer = reply if isinstance(reply, Answer) else None
         self.ledger.append(
             self._outcome(
@@ -197,6 +199,16 @@ class Dispatcher:
             ms=ms,
             bad=bad,
         )
+
+
+def _accepts(job: "Job", verdict: Verdict) -> bool:
+    """Tell whether at least one ID was accepted: then the other side is the API."""
+    match verdict:
+        case Accepted():
+            return True
+        case Partial(rejected=rejected):
+            return len(rejected) < len(job.piece.ids)
+    return False
 
 
 def _named(job: "Job", verdict: Verdict) -> tuple[str, str, tuple[int, ...]]:

@@ -20,7 +20,7 @@ from bulkdelete.core.layout import Format, Layout, Reading
 from bulkdelete.core.model import Batch, Chunk, Kind
 from bulkdelete.errors import InputError, UsageError
 from bulkdelete.io import source
-from bulkdelete.reading import STDIN, Part, batches, kept, layout_of, own_mark
+from bulkdelete.reading import STDIN, Part, batches, kept, layout_of, own_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -137,9 +137,8 @@ class _Survey:
 
     async def _check_own(self, part: Part, layout: Layout) -> None:
         """Refuse an outcome file of our own that must not be sent, or not any more."""
-        mark = await own_mark(part, layout)
-        if mark is not None:
-            guards.check_own_file(part.name, *mark, self._now)
+        for state, until in await own_marks(part, layout):
+            guards.check_own_file(part.name, state, until, self._now)
 
     def _expect(self, part: Part, batch: Batch) -> None:
         """Guess from the first batch how many IDs a part of one kind holds; an archive, fewer."""
@@ -232,7 +231,7 @@ class _Survey:
             counts=counts,
             parts=tuple(self._parts),
             inputs=self._wish.inputs,
-            protect=tuple(str(path) for path in self._wish.protect),
+            protect=tuple(str(path.absolute()) for path in self._wish.protect),
             reading=said(self._wish.reading),
             reasons=tuple(self._reasons),
             index_sha256=whole.hexdigest(),
@@ -366,7 +365,8 @@ async def _protect_rules(
 async def _protect_list(part: Part, rules: ProtectRules, hasher: "hashlib._Hash") -> int:
     """Add one list's entries to `rules` and return how many there are."""
     layout, kinds = await _protect_layout(part)
-    wildcards = layout.format is Format.LINES
+    # One column under a header is a file of lines, too: rather protect more than less.
+    wildcards = layout.format is not Format.JSONL and layout.width == 1
     # A first line that is no known header may be an entry that somebody wants protected.
     loose = layout.header_names if kinds and layout.format is Format.CSV else ()
     entries = sum(rules.add(name, tuple(Kind), wildcards=False) for name in loose)

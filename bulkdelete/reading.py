@@ -67,7 +67,8 @@ async def batches(
 
     In the program's own outcome files the escape that keeps spreadsheets quiet is undone.
     """
-    own = layout.format is Format.CSV and MARKER in layout.header_names
+    # A bracketed list is never escaped in them, and so the items of one are exact.
+    own = layout.format is Format.CSV and MARKER in layout.header_names and not layout.is_list
     parser = open_parser(layout, offset=offset, line=line, keep_cells=keep_cells)
     try:
         async for block in source.blocks(part.path, skip=offset, hasher=hasher):
@@ -85,18 +86,36 @@ def _unescaped(batch: "Batch") -> "Batch":
     return replace(batch, ids=[unescape(one) for one in batch.ids])
 
 
-async def own_mark(part: Part, layout: Layout) -> tuple[State, float] | None:
-    """Return what one of the program's own outcome files says of itself: a state, until when."""
+async def own_marks(part: Part, layout: Layout) -> set[tuple[State, float]]:
+    """Return what the program's own outcome files say of themselves: states, until when.
+
+    Each record says it, because such files are put together; an empty set: it is not our own.
+    """
+    if layout.format is Format.JSONL:
+        if not await _mentions_marker(part):
+            return set()
+    elif MARKER not in layout.header_names:
+        return set()
+    places = [place for place, name in enumerate(layout.header_names) if name == MARKER]
+    found = set()
     async with aclosing(batches(part, layout, keep_cells=True)) as stream:
         async for batch in stream:
-            cells = batch.cells[0] if batch.cells else ()
-            if layout.format is Format.JSONL:
-                return read_mark(_json_marker(cells[0]))
-            if MARKER not in layout.header_names:
-                return None
-            place = layout.header_names.index(MARKER)
-            return read_mark(cells[place]) if place < len(cells) else None
-    return None
+            for cells in batch.cells or ():
+                if layout.format is Format.JSONL:
+                    found.add(_json_marker(cells[0]))
+                else:
+                    found.update(cells[place] for place in places if place < len(cells))
+    return {mark for mark in map(read_mark, found) if mark is not None}
+
+
+async def _mentions_marker(part: Part) -> bool:
+    before = b""
+    async with aclosing(source.blocks(part.path)) as blocks:
+        async for block in blocks:
+            if MARKER.encode() in before + block:
+                return True
+            before = block[-len(MARKER) :]
+    return False
 
 
 def _json_marker(line: str) -> str:
@@ -136,6 +155,14 @@ def _changed(what: str) -> IntegrityError:
     return IntegrityError(
         "input_changed",
         f"the input changed since the plan was made: {what}; nothing was sent",
+        "restore the input, or start afresh with --abandon",
+    )
+
+
+def _changed_meanwhile(what: str) -> IntegrityError:
+    return IntegrityError(
+        "input_changed",
+        f"the input changed while it was being sent: {what}; nothing more was sent",
         "restore the input, or start afresh with --abandon",
     )
 
@@ -188,7 +215,7 @@ async def planned_chunks(
             part, layout, offset=at.offset if at else 0, line=at.line if at else 1
         ):
             if record + len(batch.ids) > plan.counts.read:
-                raise _changed(f"{part.name} has more records")
+                raise _changed_meanwhile(f"{part.name} has more records")
             others = index.codes(record, len(batch.ids))
             record += len(batch.ids)
             for kind, ids in kept(batch, others):
@@ -196,7 +223,7 @@ async def planned_chunks(
                     if chunk.seq >= skip_to:
                         yield chunk
     if record != plan.counts.read:
-        raise _changed("it has fewer records")
+        raise _changed_meanwhile("it has fewer records")
     for chunk in chunker.close():
         if chunk.seq >= skip_to:
             yield chunk

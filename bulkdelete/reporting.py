@@ -215,7 +215,9 @@ async def write_outcomes(
         for state, path in paths.items():
             path.unlink(missing_ok=True)
             files.write_new(path)
-            file = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
+            file = stack.enter_context(
+                path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+            )
             writers[state] = _writer(file, outcome_format, mark(state, expires))
         async with aclosing(fates(plan, parts, index, progress)) as stream:
             async for found in stream:
@@ -257,6 +259,9 @@ def _columns(fate: Fate) -> "tuple[Sequence[str], Sequence[str]]":
             for number in range(layout.width)
         ]
     cells = list(fate.cells)
+    if list(names[-2:]) == ["reason", MARKER]:
+        # An outcome file of an outcome file says what became of it now.
+        names, cells = names[:-2], cells[: len(names) - 2]
     if layout.is_list and fate.state is not State.INVALID:
         cells[layout.column] = json.dumps([fate.identifier], ensure_ascii=False)
     return names, cells
@@ -285,7 +290,35 @@ def _object(fate: Fate) -> "dict[str, Any]":
         found = json.loads(fate.cells[0])
     except ValueError:
         found = None
-    return found if isinstance(found, dict) else {"record": fate.cells[0]}
+    if not isinstance(found, dict):
+        return {"record": fate.cells[0]}
+    if fate.state is State.INVALID:
+        return found
+    return _narrowed(found, fate.layout.path, fate.identifier)
+
+
+def _narrowed(
+    value: "dict[str, Any]", path: "tuple[str, ...]", identifier: str
+) -> "dict[str, Any]":
+    """Return a record with this one ID at its path: the others in a list have their own record."""
+    name = path[0].removesuffix("[]")
+    child = value.get(name)
+    if isinstance(child, list):
+        child = next((one for one in child if _holds(one, path[1:], identifier)), child)
+        inner = _narrowed(child, path[1:], identifier) if isinstance(child, dict) else identifier
+        return value | {name: [inner]}
+    if isinstance(child, dict) and path[1:]:
+        return value | {name: _narrowed(child, path[1:], identifier)}
+    return value | {name: identifier}
+
+
+def _holds(value: object, path: "tuple[str, ...]", identifier: str) -> bool:
+    """Tell whether an ID stands at a path inside a value."""
+    if isinstance(value, list):
+        return any(_holds(one, path, identifier) for one in value)
+    if path and isinstance(value, dict):
+        return _holds(value.get(path[0].removesuffix("[]")), path[1:], identifier)
+    return value == identifier and not path
 
 
 # --- one ID ---

@@ -24,6 +24,7 @@ from bulkdelete.core.model import (
     Partial,
     Piece,
     Refused,
+    State,
     Throttled,
     Verdict,
 )
@@ -110,14 +111,18 @@ class Sender:
         self._offered = 0
         self._held_back = False
         self._complete = False
-        self._last_good = 0.0
+        self._trouble_since: float | None = None
         self._timers: list[asyncio.TimerHandle] = []
-        self.tally = Tally()
+        # What earlier starts saw counts: starting again is no way round --max-failures.
+        rejected = progress.ids_of_details()[State.REJECTED]
+        accepted = progress.accepted_ids + progress.ids_of_details()[State.ACCEPTED]
+        self.tally = Tally(settled_ids=accepted + rejected, failed_ids=rejected)
 
     async def run(self, chunks: "AsyncGenerator[Chunk, None]") -> None:
         """Send until the end or a stop. Raises what stopped it; returns when all was tried."""
         loop = asyncio.get_running_loop()
-        self._last_good = loop.time()
+        self._check_failures()
+        self._patrol()
         if self._limits.max_duration is not None:
             self._timers.append(loop.call_later(self._limits.max_duration, self._time_is_up))
         feeder = asyncio.create_task(self._feed(chunks), name="feeder")
@@ -191,6 +196,12 @@ class Sender:
             if not self._held(state)
         ]
 
+    def _doubt_too_old(self, job: Job) -> bool:
+        """Tell whether a piece waited so long for its next try that it must be left alone."""
+        pieces = self._progress.pieces.get(job.piece.span.seq, {})
+        state = pieces.get(job.piece.span)
+        return state is not None and self._held(state)
+
     def _held(self, state: "PieceState") -> bool:
         """Tell whether a piece in doubt is to be left alone."""
         if state.doubt_since is None:
@@ -210,6 +221,9 @@ class Sender:
             self._stop(error)
 
     async def _deliver(self, job: Job) -> None:
+        if job.retry and self._doubt_too_old(job):
+            self._give_up_on(job)
+            return
         verdict = await self._dispatcher.attempt(job)
         if isinstance(verdict, Withdrawn):
             self._backlog.put_back(job.attempted())
@@ -223,9 +237,13 @@ class Sender:
             case Accepted():
                 self._good()
                 self._settle(job, failed=0)
-            case Partial(rejected=rejected):
+            case Partial(rejected=rejected) if len(rejected) < len(job.piece.ids):
                 self._good()
                 self._settle(job, failed=len(rejected))
+            case Partial():
+                self._well()
+                self._settle(job, failed=len(job.piece.ids))
+                self._check_canary(job)
             case Refused():
                 self._refused(job)
             case Throttled() | Failed() | Ambiguous():
@@ -236,13 +254,20 @@ class Sender:
                 assert_never(verdict)
 
     def _good(self) -> None:
-        self._last_good = asyncio.get_running_loop().time()
+        self._well()
         self._backlog.open_up()
+
+    def _well(self) -> None:
+        """Note that the server answers as a server should."""
+        self._trouble_since = None
 
     def _settle(self, job: Job, *, failed: int) -> None:
         self.tally.settled_ids += len(job.piece.ids)
         self.tally.failed_ids += failed
         _log.debug("chunk.settled", chunk=job.piece.span.seq, ids=len(job.piece.ids), failed=failed)
+        self._check_failures()
+
+    def _check_failures(self) -> None:
         chunks = self.tally.settled_ids // self._size
         if guards.too_many_failures(
             self.tally.failed_ids, self.tally.settled_ids, chunks, self._limits.max_failures
@@ -257,14 +282,18 @@ class Sender:
             )
 
     def _refused(self, job: Job) -> None:
-        self._last_good = asyncio.get_running_loop().time()
+        self._well()
         if len(job.piece.ids) > 1:
             self._backlog.put_back(*job.halves())
         else:
             self._settle(job, failed=1)
+        self._check_canary(job)
+
+    def _check_canary(self, job: Job) -> None:
+        """Stop when the first chunk was tried to its end without one acceptance."""
         if self._dispatcher.trusted:
             return
-        used_up = self._backlog.nothing_follows and self._todo > 1
+        used_up = self._backlog.nothing_follows(job.piece.span.seq) and self._todo > 1
         if self._requests >= guards.CANARY_REQUESTS or used_up:
             self._stop(_canary_refused(self._requests))
 
@@ -313,17 +342,21 @@ class Sender:
                 )
             )
             return True
-        if now - self._last_good < self._limits.give_up_after:
+        if self._trouble_since is None:
+            self._trouble_since = now
+        if now - self._trouble_since < self._limits.give_up_after:
             return False
-        self._stop(
-            Stopped(
-                "outage",
-                f"no request was accepted for {now - self._last_good:,.0f} s "
-                f"({verdict.reason}); the rest is unsent",
-                "see that the service is well, then run the same command again",
-            )
-        )
+        self._stop(_outage(now - self._trouble_since, verdict.reason))
         return True
+
+    def _patrol(self) -> None:
+        """Look now and then whether nothing goes on because others hold all the slots."""
+        loop = asyncio.get_running_loop()
+        blocked = self._dispatcher.turns.blocked_since
+        if blocked is not None and loop.time() - blocked >= self._limits.give_up_after:
+            self._stop(_outage(loop.time() - blocked, "other processes hold all the slots"))
+            return
+        self._timers.append(loop.call_later(min(1.0, self._limits.give_up_after / 2), self._patrol))
 
     # --- stopping ---
 
@@ -351,8 +384,6 @@ class Sender:
         if self._error is not None:
             return
         self._error = error
-        code = error.code if isinstance(error, BulkdeleteError) else type(error).__name__
-        _log.info("run.stopping", reason=code, in_flight=self._dispatcher.meter.in_flight)
         self._backlog.stop()
         current = asyncio.current_task()
         for worker in self._workers:
@@ -360,6 +391,8 @@ class Sender:
                 worker.cancel()
         loop = asyncio.get_running_loop()
         self._timers.append(loop.call_later(self._limits.grace, self._cut_off))
+        code = error.code if isinstance(error, BulkdeleteError) else type(error).__name__
+        _log.info("run.stopping", reason=code, in_flight=self._dispatcher.meter.in_flight)
 
     def _cut_off(self) -> None:
         for worker in self._workers:
@@ -387,6 +420,14 @@ def _canary_refused(requests: int) -> GuardError:
         f"the first chunk was refused, without one acceptance in {requests} requests; "
         "the rest was not sent",
         "see whether this is the right list, column and kind of ID",
+    )
+
+
+def _outage(seconds: float, reason: str) -> Stopped:
+    return Stopped(
+        "outage",
+        f"no request was accepted for {seconds:,.0f} s ({reason}); the rest is unsent",
+        "see that the service is well, then run the same command again",
     )
 
 

@@ -66,7 +66,7 @@ class Turns:
     """Hands out turns.
 
     `draw` is uniform in [0, 1); `linger` is how long an abandoned request is taken to hold its
-    slot on the server, in seconds.
+    slot on the server, in seconds. `blocked_since`: from when on no slot was to be had.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Turns:
         self._draw = draw
         self._linger = linger
         self._out = 0
+        self.blocked_since: float | None = None
         self._waiters: set[asyncio.Future[None]] = set()
 
     async def take(self) -> Lease:
@@ -84,11 +85,15 @@ class Turns:
         while (seconds := self.gate.wait(self._out, self._now())) != 0.0:
             await self._wait(seconds)
         self._out += 1
+        if self.blocked_since is None:
+            self.blocked_since = self._now()
         try:
-            return await self._slots.acquire()
+            lease = await self._slots.acquire()
         except BaseException:
             self._leave()
             raise
+        self.blocked_since = None
+        return lease
 
     def still_open(self) -> bool:
         """Tell whether a turn that was taken may still be used: nobody was refused meanwhile."""

@@ -58,6 +58,7 @@ class KernelSlots:
         self._free = [_open(f"{stem}-{number}") for number in range(count)]
         self._queue = _open(f"{stem}-queue")
         self._all = (*self._free, self._queue)
+        self._closed = False
         self._waiting = 0
         self._not_before = 0.0
 
@@ -95,6 +96,8 @@ class KernelSlots:
 
     def give_back(self, fd: int) -> None:
         """Unlock a slot; step back when another process waits for one."""
+        if self._closed:
+            return
         fcntl.flock(fd, fcntl.LOCK_UN)
         self._free.append(fd)
         if self._others_wait():
@@ -111,7 +114,8 @@ class KernelSlots:
         return not alone
 
     def close(self) -> None:
-        """Close the files; that unlocks them."""
+        """Close the files; that unlocks them. What is given back later is nothing any more."""
+        self._closed = True
         _close(self._all)
 
 

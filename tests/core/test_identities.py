@@ -249,6 +249,12 @@ def test_i16_wild_characters_are_plain_outside_lists_of_lines() -> None:
     assert list(found.matches(["a*", "ab", "b?", "bc"], Kind.GUID)) == [0, 2]
 
 
+def test_i16_a_batch_without_any_protected_id() -> None:
+    """Nothing is found, whether the entries are exact or wild."""
+    assert list(rules("vip", "boss").matches(["a", "b", "vip2"], Kind.GUID)) == []
+    assert list(rules("vip", "b?ss").matches(["a", "b", "vip2"], Kind.GUID)) == []
+
+
 def test_i16_exact_and_wild_entries_together() -> None:
     """Either is enough."""
     found = rules("exact", "wild-*")

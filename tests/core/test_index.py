@@ -56,6 +56,13 @@ def test_the_bits_are_where_the_layout_says() -> None:
     assert builder.records == 5
 
 
+def test_a_long_stretch_of_planned_records() -> None:
+    """Whole bytes without an exception between two that have one."""
+    packed = built([DUPLICATE, *[0] * 20, OUT], []).sections()[1]
+    assert exceptions(packed, 0, 22) == {0: DUPLICATE, 21: OUT}
+    assert exceptions(packed[1:], 4, 12) == {}
+
+
 @given(CODES)
 def test_an_index_is_read_as_it_was_built(codes: list[int]) -> None:
     """Head, codes, reasons, chunks and marks lie where the shape says."""

@@ -28,6 +28,7 @@ from bulkdelete.core.target import (
     encode,
     headers,
     is_loopback,
+    is_private,
     wait_hint,
 )
 
@@ -521,3 +522,30 @@ def test_r3_any_text_is_a_sane_hint_or_none(value: str, date: str | None) -> Non
 def test_t5_what_can_only_mean_this_machine(host: str, here: bool) -> None:
     """Plain http is for these alone, so a name that merely looks like one is not enough."""
     assert is_loopback(host) is here
+
+
+@pytest.mark.parametrize(
+    ("host", "private"),
+    [
+        ("10.0.0.1", True),
+        ("172.16.0.1", True),
+        ("192.168.255.255", True),
+        ("169.254.169.254", True),
+        ("100.64.0.1", True),
+        ("0.0.0.0", True),  # noqa: S104 - it is not bound to, it is refused
+        ("fe80::1", True),
+        ("fd00::1", True),
+        ("::", True),
+        ("::ffff:10.0.0.1", True),
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("93.184.216.34", False),
+        ("2606:4700::1111", False),
+        ("eu1.api.clevertap.com", False),
+        ("localhost", False),
+        ("", False),
+    ],
+)
+def test_t5_addresses_that_are_no_vendors(host: str, private: bool) -> None:
+    """Private and link-local addresses; this machine's own, and names, are judged elsewhere."""
+    assert is_private(host) is private

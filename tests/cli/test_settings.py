@@ -1,0 +1,182 @@
+"""Settings: where they come from, and what is refused before anything is planned."""
+
+import json
+
+import pytest
+
+from bulkdelete.errors import UsageError
+from bulkdelete.settings import duration, endpoint_host, resolve
+from tests.conftest import Emulate, Program
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://eu1.dashboard.clevertap.com/XX/segments", "https://eu1.api.clevertap.com"),
+        ("https://in1.dashboard.clevertap.com", "https://in1.api.clevertap.com"),
+        ("https://us1.api.clevertap.com/", "https://us1.api.clevertap.com"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("http://localhost:1", "http://localhost:1"),
+    ],
+)
+def test_endpoints_that_are_understood(address: str, host: str) -> None:
+    """A base URL or a dashboard address becomes a base URL."""
+    assert endpoint_host(address) == host
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://us1.api.clevertap.com",
+        "https://10.0.0.1",
+        "https://169.254.169.254",
+        "https://[fe80::1]",
+        "https://user:pw@host.example",
+        "https://host.example/1/delete/profiles.json",
+        "https://host.example?x=1",
+        "ftp://host.example",
+        "https://",
+        "us1",
+        "http://host.example:99999",
+    ],
+)
+def test_t5_endpoints_that_are_refused(address: str) -> None:
+    """No plain http but to loopback, no private address, no path, no user."""
+    with pytest.raises(UsageError):
+        endpoint_host(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("24h", 86400), ("1.5h", 5400)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    """Seconds, minutes, hours, days."""
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_in_flight", "0"),
+        ("max_in_flight", "-1"),
+        ("max_in_flight", "1e9"),
+        ("max_in_flight", "NaN"),
+        ("max_in_flight", "3.5"),
+        ("rate", "0"),
+        ("rate", "nan"),
+        ("rate", "inf"),
+        ("chunk_size", "101"),
+        ("max_deletes", "0"),
+        ("max_deletes", ""),
+        ("max_deletes", " "),
+        ("timeout", "0"),
+        ("max_invalid", "101"),
+        ("plan_ttl", "0"),
+        ("plan_ttl", "-1h"),
+        ("give_up_after", "soon"),
+        ("region", "eu9"),
+        ("region", " "),
+        ("on_ambiguous", "guess"),
+        ("delimiter", "x"),
+        ("leave_free", "3"),
+    ],
+)
+def test_g3_values_that_mean_nothing_are_refused(name: str, value: str) -> None:
+    """From a flag, a variable or a profile alike: zero is not unlimited, blank is no default."""
+    for sources in (({name: value}, {}, {}), ({}, {f"BULKDELETE_{name.upper()}": value}, {})):
+        with pytest.raises(UsageError):
+            resolve(*sources)
+    with pytest.raises(UsageError):
+        resolve({}, {}, {name: value})
+
+
+def test_flags_beat_the_environment_beats_the_profile() -> None:
+    """The nearest word counts."""
+    environment = {"BULKDELETE_MAX_ATTEMPTS": "4", "BULKDELETE_TIMEOUT": "40"}
+    profile = {"max_attempts": 2, "timeout": 20, "grace": 2}
+    found = resolve({"max_attempts": "6"}, environment, profile)
+    assert (found.max_attempts, found.timeout, found.grace) == (6, 40.0, 2.0)
+
+
+@pytest.mark.parametrize("name", ["YES", "APPROVE", "RENEW", "AGAIN", "ABANDON", "MAX_DELETE"])
+def test_h4_what_only_a_flag_says_is_refused_elsewhere(name: str) -> None:
+    """Approval by a forgotten variable is no approval; a mistyped guard is no guard."""
+    with pytest.raises(UsageError) as caught:
+        resolve({}, {f"BULKDELETE_{name}": "1"}, {})
+    assert name in str(caught.value)
+
+
+def test_an_endpoint_outside_the_table_is_a_flag() -> None:
+    """From the environment only hosts of the region table are taken."""
+    with pytest.raises(UsageError):
+        resolve({}, {"BULKDELETE_ENDPOINT": "https://elsewhere.example"}, {})
+    found = resolve({"endpoint": "https://elsewhere.example"}, {}, {})
+    assert found.host == "https://elsewhere.example"
+
+
+async def test_profiles_of_the_config_file(program: Program) -> None:
+    """A profile names the account's place; unknown keys, unknown profiles and yes are refused."""
+    path, _ = program.ids(10)
+    config = program.place / "bulkdelete.toml"
+    config.write_text('[profiles.default]\nregion = "eu1"\n[profiles.x]\nregion = "us1"\n')
+    assert (await program("plan", path)).code == 0
+    plans = sorted((program.place / "bulkdelete-runs").glob("*/plan.json"))
+    assert json.loads(plans[0].read_text())["bound"]["host"] == "https://eu1.api.clevertap.com"
+    other = await program("plan", path, "--profile", "x", "--run-dir", "elsewhere")
+    assert other.code == 0
+    bound = json.loads((program.place / "elsewhere" / "plan.json").read_text())["bound"]
+    assert bound["host"] == "https://us1.api.clevertap.com"
+    assert (await program("plan", path, "--profile", "nobody")).code == 2
+    for line in ("yes = true", "passcode = 'x'", "endpoint = 'https://e.example'", "colour = 1"):
+        config.write_text(f"[profiles.default]\n{line}\n")
+        assert (await program("plan", path)).code == 2, line
+
+
+async def test_g2_a_passcode_file_must_be_private(program: Program, emulate: Emulate) -> None:
+    """0644 or a link is exit 2; 0600 is read, with one line feed stripped."""
+    await emulate()
+    path, _ = program.ids(10)
+    secret = program.write("pass.txt", program.environment()["CLEVERTAP_PASSCODE"])
+    program.env["CLEVERTAP_PASSCODE"] = "wrong"
+    secret.chmod(0o644)
+    assert (await program.run(path, "--passcode-file", secret)).code == 2
+    secret.chmod(0o600)
+    link = program.place / "link.txt"
+    link.symlink_to(secret)
+    assert (await program.run(path, "--passcode-file", link)).code == 2
+    assert (await program.run(path, "--passcode-file", secret)).code == 0
+
+
+@pytest.mark.parametrize("passcode", ["", " ", "a b", "a\nb", "pässcode"])
+async def test_g1_impossible_passcodes_are_refused(
+    program: Program, emulate: Emulate, passcode: str
+) -> None:
+    """Blank, spaces, newlines, non-ASCII: exit 2 before planning, and not echoed."""
+    emulator = await emulate()
+    path, _ = program.ids(10)
+    program.env["CLEVERTAP_PASSCODE"] = passcode
+    ended = await program.run(path)
+    assert ended.code == 2
+    assert emulator.state.stats()["requests"] == 0
+
+
+async def test_doctor_never_deletes(program: Program, emulate: Emulate) -> None:
+    """Well: 0. Wrong passcode: 5. Nobody there: 75. Never a delete request."""
+    emulator = await emulate()
+    well = await program("doctor", "--endpoint", program.url, "--json")
+    assert (well.code, well.json["exit_code"]) == (0, 0), well.err
+    program.env["CLEVERTAP_PASSCODE"] = "wrong"
+    assert (await program("doctor", "--endpoint", program.url)).code == 5
+    assert (await program("doctor", "--endpoint", "http://127.0.0.1:9")).code == 75
+    assert (await program("doctor", "--json")).code == 2
+    stats = emulator.state.stats()
+    assert (stats["requests"], stats["profile_reads"]) == (0, 2)
+
+
+async def test_emulator_credentials_stay_at_home(program: Program) -> None:
+    """The emulator's account against a real host is exit 2."""
+    path, _ = program.ids(10)
+    program.env["CLEVERTAP_ACCOUNT_ID"] = "EMULATOR"
+    ended = await program("run", path, "--region", "eu1", "--yes", "--max-deletes", 10, "--json")
+    assert (ended.code, ended.json["reason"]["code"]) == (2, "emulator_credentials")
