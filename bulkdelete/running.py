@@ -10,7 +10,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,6 @@ from bulkdelete.turns import Meter, Turns
 from bulkdelete.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from bulkdelete.core.plan import Plan
@@ -120,6 +119,8 @@ async def _send(
     await _check_bound(job, plan)
     guards.check_size(plan.counts, job.settings.max_deletes, job.settings.expect_count)
     todo = progress.unsettled_chunks()
+    # A clock that was set back must not make an approval live longer.
+    wall = steady(wall, progress.last_at)
     approval = approve(plan, progress, wall()) if todo else None
     journal = Journal(job.run.log_path, reader, progress.apply)
     try:
@@ -192,7 +193,7 @@ async def _process(  # noqa: PLR0913, PLR0917 - the wiring itself
     )
     sender = Sender(
         dispatcher=partial(
-            Dispatcher, target, client, journal, turns, Pacer(settings.rate), meter, steady(wall)
+            Dispatcher, target, client, journal, turns, Pacer(settings.rate), meter, wall
         ),
         progress=progress,
         approval=approval,
@@ -212,9 +213,9 @@ async def _process(  # noqa: PLR0913, PLR0917 - the wiring itself
     )
     display = asyncio.create_task(watch(View(plan, progress, sender, meter, settings.cap)))
     try:
-        with _signals(sender):
-            async with client, aclosing(chunks):
-                await sender.run(chunks)
+        _watch_signals(sender)
+        async with client, aclosing(chunks):
+            await sender.run(chunks)
     except BulkdeleteError as error:
         await _stop(journal, error, meter.utilisation, wall())
         raise
@@ -223,7 +224,7 @@ async def _process(  # noqa: PLR0913, PLR0917 - the wiring itself
         raise
     finally:
         display.cancel()
-        with suppress(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError, OSError):  # who watched may be gone
             await display
         slots.close()
     return meter.utilisation
@@ -241,12 +242,12 @@ def _limits(settings: "Settings") -> Limits:
     )
 
 
-def steady(wall: Callable[[], float]) -> Callable[[], float]:
+def steady(wall: Callable[[], float], at_least: float) -> Callable[[], float]:
     """Return a time of day that never runs behind the time that really went by.
 
-    A clock that is set back must not make a plan live longer.
+    It begins at `at_least`, the time of the last record.
     """
-    began, began_wall = time.monotonic(), wall()
+    began, began_wall = time.monotonic(), max(wall(), at_least)
     return lambda: max(wall(), began_wall + time.monotonic() - began)
 
 
@@ -296,9 +297,11 @@ async def finish(job: Job, plan: "Plan", progress: "Progress", head: str) -> rep
     return report
 
 
-@contextmanager
-def _signals(sender: Sender) -> "Iterator[None]":
-    """First signal: drain. Second: leave now, as the checkpoint allows at any instant."""
+def _watch_signals(sender: Sender) -> None:
+    """First signal: drain. Second: leave now, as the checkpoint allows at any instant.
+
+    They stay for the reports that are written at the end: one signal does not spoil those.
+    """
     loop = asyncio.get_running_loop()
     seen: list[int] = []
 
@@ -311,8 +314,3 @@ def _signals(sender: Sender) -> "Iterator[None]":
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, on_signal, number)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)

@@ -21,6 +21,7 @@ from bulkdelete.reporting import day
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
@@ -48,26 +49,35 @@ class Found:
 def matching(wish: "Wish", settings: "Settings", sums: "tuple[str, ...]") -> RunDir | None:
     """Return the newest run of the same input and account; `sums` are the parts' SHA-256.
 
-    With a run directory named, that one, whatever it holds.
+    The same input: the same words on the command line, or the same files. With a run directory
+    named, that one, whatever it holds. IntegrityError when what may be its plan is damaged.
     """
     if settings.run_dir is not None:
         run = RunDir(settings.run_dir, settings.key_file)
         return run if run.exists() else None
-    paths = tuple(str(part.path.absolute()) for part in wish.parts)
     for run in runs_in(settings.runs_dir):
         try:
             plan = run.plan()
         except IntegrityError:
-            continue  # another run's damage is not this job's business
-        if plan.bound.account != wish.account or plan.draft:
-            continue
-        if STDIN in wish.inputs:
-            same = plan.inputs == wish.inputs and tuple(p.sha256 for p in plan.parts) == sums
-        else:
-            same = tuple(part.path for part in plan.parts) == paths
-        if same:
+            if run.run_id.startswith(stem(wish) + "-"):
+                raise
+            continue  # another input's damage is not this job's business
+        if plan.bound.account == wish.account and not plan.draft and _same(plan, wish, sums):
             return RunDir(run.path, settings.key_file)
     return None
+
+
+def _same(plan: "Plan", wish: "Wish", sums: "tuple[str, ...]") -> bool:
+    if STDIN in wish.inputs:
+        return plan.inputs == wish.inputs and tuple(part.sha256 for part in plan.parts) == sums
+    paths = tuple(str(part.path.absolute()) for part in wish.parts)
+    return plan.inputs == wish.inputs or tuple(part.path for part in plan.parts) == paths
+
+
+def stem(wish: "Wish") -> str:
+    """Return the name of the input in the name of a run directory."""
+    name = "stdin" if wish.inputs == (STDIN,) else wish.parts[0].path.name
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name.lstrip("."))[:60]
 
 
 def load(run: RunDir) -> Found:
@@ -92,17 +102,11 @@ async def course(
     IntegrityError (`input_changed`) for an unfinished run of another plan; GuardError
     (`already_done`) for a finished one past its time to live.
     """
-    if found.progress.abandoned:
-        return Course.NEW
-    done = _finished(found, settings)
-    if done and again:
-        return Course.NEW
-    if abandon and not done:
+    sealed = found.progress.seal is not None
+    if found.progress.abandoned or (again if sealed else abandon):
         return Course.NEW
     differences = await same()
-    if not done:
-        if not differences:
-            return Course.RESUME
+    if differences and not sealed:
         raise IntegrityError(
             "input_changed",
             f"an unfinished run of this input ({found.run.path}) has another plan: "
@@ -111,23 +115,24 @@ async def course(
         )
     if differences:
         return Course.NEW
+    if not sealed or _doubts(found, settings):
+        return Course.RESUME
     approval = found.progress.approval
     if approval is not None and now >= approval.expires:
-        sealed = found.progress.seal.at if found.progress.seal else approval.at
+        finished_at = found.progress.seal.at if found.progress.seal else approval.at
         raise GuardError(
             "already_done",
-            f"this list was deleted on {day(sealed)} already; users who came back since have the "
-            "same IDs; nothing was sent",
+            f"this list was deleted on {day(finished_at)} already; users who came back since "
+            "have the same IDs; nothing was sent",
             "if the list is meant once more, make a new run with --again",
         )
     return Course.FINISHED
 
 
-def _finished(found: Found, settings: "Settings") -> bool:
-    if found.progress.seal is None:
-        return False
-    doubts = balance(found.plan.counts, found.progress).ambiguous
-    return not doubts or settings.on_ambiguous == "hold"
+def _doubts(found: Found, settings: "Settings") -> bool:
+    """Tell whether a finished run has chunks in doubt that the policy is to send again."""
+    ambiguous = balance(found.plan.counts, found.progress).ambiguous
+    return bool(ambiguous) and settings.on_ambiguous != "hold"
 
 
 async def quick_differences(
@@ -163,3 +168,13 @@ async def abandon(found: Found, now: float) -> None:
             await journal.append(log.Abandon(at=now))
         finally:
             await journal.close()
+
+
+def set_aside(place: "Path") -> None:
+    """Make room for a new run where an earlier one is: that gets a number behind its name."""
+    if not RunDir(place).exists():
+        return
+    number = 1
+    while (aside := place.with_name(f"{place.name}.{number}")).exists():
+        number += 1
+    place.rename(aside)

@@ -213,14 +213,15 @@ def _checked(one: _Field, value: Any, where: str) -> Any:  # noqa: ANN401 - any 
         raise UsageError("blank", f"{where} is blank; a blank value never means a default")
     try:
         return one.parse(value)
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:
         text = str(error)
         reason = text if "wanted" in text or "allowed" in text else "that is not a number"
         raise UsageError("bad_value", f"{where}: {reason}") from error
 
 
 def _check_variables(environment: Mapping[str, str]) -> None:
-    known = {PREFIX + name.upper() for name in FIELDS} | {PREFIX + name for name in _ELSEWHERE}
+    known = {PREFIX + name.upper() for name, one in FIELDS.items() if one.env is None}
+    known |= {PREFIX + name for name in _ELSEWHERE}
     for name in environment:
         if name.startswith(PREFIX) and name not in known:
             raise UsageError(
@@ -282,7 +283,7 @@ def _host(values: Mapping[str, Any], *, by_flag: bool) -> str | None:
 def _of_region(region: str) -> str:
     if region not in CLEVERTAP.regions:
         known = " ".join(CLEVERTAP.regions)
-        raise UsageError("region", f"there is no region {region!r}; there are: {known}")
+        raise UsageError("region", f"there is no such region; there are: {known}")
     return CLEVERTAP.regions[region]
 
 
@@ -357,7 +358,8 @@ def load_profile(name: str | None, place: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise UsageError("config", f"{CONFIG_FILE} cannot be read: {error}") from error
     profiles = document.pop("profiles", {})
-    if document or not isinstance(profiles, dict):
+    tables = isinstance(profiles, dict) and all(isinstance(p, dict) for p in profiles.values())
+    if document or not tables:
         raise UsageError("config", f"{CONFIG_FILE} holds something else than [profiles.NAME]")
     if name is not None and name not in profiles:
         raise UsageError("profile", f"{CONFIG_FILE} has no profile {name!r}")

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownOptionError
 
 from bulkdelete.version import __version__
 
@@ -54,13 +54,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     except CycloptsError as error:
         sys.stderr.write(f"bulkdelete: {_without_values(error)}\n  next: bulkdelete --help\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("bulkdelete: interrupted; nothing was sent\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read our output is gone; what happened is on record all the same.
-        sys.stderr.close()
-        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -69,4 +62,8 @@ def _without_values(error: CycloptsError) -> str:
     if isinstance(error, UnknownOptionError):
         flag = str(error.token.value).partition("=")[0]
         return f"there is no flag {flag if flag.startswith('--') else flag[:2]}"
-    return str(error).splitlines()[0]
+    if isinstance(error, MissingArgumentError):
+        return str(error).splitlines()[0]
+    kind = type(error).__name__.removesuffix("Error")
+    words = "".join(f" {c.lower()}" if c.isupper() else c for c in kind).strip()
+    return f"the command line cannot be read ({words})"

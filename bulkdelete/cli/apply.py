@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from bulkdelete.cli.console import execute
 from bulkdelete.cli.flags import ApprovalFlags, OutputFlags, PlaceFlags, SendFlags, given
-from bulkdelete.errors import IntegrityError
+from bulkdelete.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from bulkdelete.cli.console import Console
@@ -62,7 +62,13 @@ def apply(  # noqa: PLR0913 - one per group of flags
         if not settings.protect:
             lists = tuple(Path(path) for path in plan.protect)
             settings = dataclasses.replace(settings, protect=lists)
-        asked = None if dry_run or plan.draft else credentials(settings, os.environ)
+        if plan.draft:
+            raise UsageError(
+                "draft",
+                "this plan is a draft: it names no account or region; nothing was sent",
+                "make a plan with --region and --account-id",
+            )
+        asked = None if dry_run else credentials(settings, os.environ)
         return await deliver(console, run, settings, asked, approval, moved=input, dry_run=dry_run)
 
     return execute(output, body)

@@ -1,13 +1,15 @@
 """Approval: typed at a terminal, or said by flags; never assumed."""
 
 import getpass
+import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core import guards
 from bulkdelete.core.plan import SHORT_DIGEST
-from bulkdelete.errors import GuardError
+from bulkdelete.errors import GuardError, Interrupted
 
 if TYPE_CHECKING:
     from bulkdelete.cli.flags import ApprovalFlags
@@ -33,7 +35,7 @@ class Approver:
             return None
         return log.Approval(
             how=self._how(plan),
-            who=getpass.getuser(),
+            who=_who(),
             ids=plan.counts.planned,
             at=now,
             expires=now + self._settings.plan_ttl,
@@ -59,10 +61,32 @@ class Approver:
     def _ask(self, what: str, wanted: str) -> None:
         sys.stderr.write(f"To send this plan, type {what}: ")
         sys.stderr.flush()
-        typed = sys.stdin.readline().strip().replace(",", "")
+        typed = _typed().strip().replace(",", "")
         if typed != wanted:
             raise GuardError(
                 "approval_refused",
                 f"what was typed is not {what}; nothing was sent",
                 "look at the plan again",
             )
+
+
+def _typed() -> str:
+    """Read a line from the terminal; a signal there ends the program, since nothing was sent."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline()
+    except KeyboardInterrupt:
+        raise Interrupted(
+            signal.SIGINT, "stopped at the question; nothing was sent", "run it again"
+        ) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _who() -> str:
+    """Return who runs this; containers run users that have no name."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid {os.getuid()}"
+    return name.encode("utf-8", "backslashreplace").decode()

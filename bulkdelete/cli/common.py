@@ -60,9 +60,9 @@ class Intake:
         else:
             paths = source.expand(self._inputs)
             parts = tuple(Part(path, str(path)) for path in paths)
-            inputs = tuple(self._inputs)
+            inputs = _absolute(self._inputs)
         settings = self.settings
-        return Wish(
+        self._wished = Wish(
             parts=parts,
             inputs=inputs,
             reading=settings.reading,
@@ -72,6 +72,7 @@ class Intake:
             chunk_size=settings.chunk_size,
             protect=settings.protect,
         )
+        return self._wished
 
     async def earlier(self, wish: Wish) -> RunDir | None:
         """Return the earlier run of this input, if there is one."""
@@ -99,14 +100,15 @@ class Intake:
 
     def keep(self, made: Planned) -> RunDir:
         """Write the plan under its final name."""
-        return self.draft.finish(made.plan, made.sections, self._final(made.plan))
+        final = self._final(made.plan)
+        self.draft.check_free(final)
+        return self.draft.finish(made.plan, made.sections, final)
 
     def _final(self, plan: Plan) -> Path:
         if self.settings.run_dir is not None:
             return self.settings.run_dir
         short = plan.digest.removeprefix("sha256:")[:12]
-        stem = "stdin" if plan.inputs == (STDIN,) else Path(plan.parts[0].path).name
-        stem = "".join(c if c.isalnum() or c in "._-" else "_" for c in stem.lstrip("."))[:60]
+        stem = runs.stem(self._wished)
         place = self.settings.runs_dir
         final = place / f"{stem}-{short}"
         number = 2
@@ -114,6 +116,11 @@ class Intake:
             final = place / f"{stem}-{short}-{number}"
             number += 1
         return final
+
+
+def _absolute(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the inputs as they were named (globs are not resolved), from the root on."""
+    return tuple(str(Path(word).absolute()) for word in words)
 
 
 def _runs_place(settings: Settings) -> Path:

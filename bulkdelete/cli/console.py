@@ -3,13 +3,16 @@
 import asyncio
 import gc
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import msgspec
 
-from bulkdelete.errors import BulkdeleteError, UsageError
+from bulkdelete.errors import BulkdeleteError, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from bulkdelete.cli.flags import OutputFlags
@@ -45,25 +48,23 @@ class Console:
     def note(self, text: str) -> None:
         """Say something on the side."""
         if not self.quiet:
-            sys.stderr.write(printable(text) + "\n")
+            _write(sys.stderr, printable(text))
 
     def result(self, text: str) -> None:
         """Print the result for a person (nothing with --json)."""
         if not self.json:
-            sys.stdout.write(printable(text) + "\n")
-            sys.stdout.flush()
+            _write(sys.stdout, printable(text))
 
     def object(self, value: Any) -> None:  # noqa: ANN401 - anything that msgspec encodes
         """Print the one JSON object."""
         if self.json:
-            sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-            sys.stdout.flush()
+            _write(sys.stdout, msgspec.json.encode(value).decode())
 
     def failure(self, error: BulkdeleteError) -> None:
         """Say in one sentence what went wrong, and what to run next."""
-        sys.stderr.write(printable(f"bulkdelete: {error}") + "\n")
+        _write(sys.stderr, printable(f"bulkdelete: {error}"))
         if error.hint:
-            sys.stderr.write(printable(f"  next: {error.hint}") + "\n")
+            _write(sys.stderr, printable(f"  next: {error.hint}"))
 
     def logging(self) -> None:
         """Configure structlog: one event, one line, on stderr."""
@@ -80,24 +81,70 @@ def printable(text: str) -> str:
     )
 
 
+def _write(stream: TextIO, text: str) -> None:
+    """Write a line; whoever read it may be gone, and what happened is on record all the same."""
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def execute(flags: "OutputFlags", body: "Callable[[Console], Coroutine[Any, Any, int]]") -> int:
     """Run a command's coroutine; turn what stops it into words, an object and an exit code."""
     try:
         console = Console(flags)
     except UsageError as error:
-        sys.stderr.write(f"bulkdelete: {error}\n")
+        _write(sys.stderr, f"bulkdelete: {error}")
         return error.exit
     try:
-        return run_loop(body(console))
+        return run_loop(_interruptible(console, body))
     except BulkdeleteError as error:
-        console.failure(error)
-        console.object(refusal(error))
-        return error.exit
+        return _refused(console, error)
     except OSError as error:
-        found = disk_error(error)
-        console.failure(found)
-        console.object(refusal(found))
-        return found.exit
+        return _refused(console, disk_error(error))
+    except Exception as error:  # noqa: BLE001 - a bug: say so, without the values it stumbled over
+        _write(sys.stderr, "".join(traceback.format_tb(error.__traceback__)))
+        name = type(error).__name__
+        return _refused(
+            console,
+            BulkdeleteError("bug", f"unexpected {name}: a bug; what was sent is on record"),
+        )
+
+
+def _refused(console: Console, error: BulkdeleteError) -> int:
+    console.failure(error)
+    console.object(refusal(error))
+    return error.exit
+
+
+async def _interruptible(
+    console: Console, body: "Callable[[Console], Coroutine[Any, Any, int]]"
+) -> int:
+    """Run a command so that a signal before or after the sending ends it in order.
+
+    While requests are out the sender has handlers of its own in place of these.
+    """
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(body(console))
+    seen: list[signal.Signals] = []
+
+    def on_signal(number: signal.Signals) -> None:
+        seen.append(number)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not seen:
+            raise
+        stopped = Interrupted(seen[0], f"stopped by {seen[0].name}; this command sent nothing")
+        code = _refused(console, stopped)
+        # Not by way of the loop's end: a thread may wait for standard input for ever.
+        os._exit(code)
 
 
 def disk_error(error: OSError) -> BulkdeleteError:
@@ -107,8 +154,6 @@ def disk_error(error: OSError) -> BulkdeleteError:
     from bulkdelete.errors import Stopped
 
     where = f" ({error.filename})" if error.filename else ""
-    if isinstance(error, BrokenPipeError):
-        raise error
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}:
         return Stopped(
             "disk", f"{error.strerror}{where}", "make room, then run the same command again"

@@ -1,8 +1,23 @@
 """structlog, configured: one event is one line on stderr, whatever is in it."""
 
+import contextlib
+import io
 import sys
 
 import structlog
+
+
+class _Stderr(io.StringIO):
+    """Standard error that may be gone: a log that nobody reads stops nothing."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def configure(log_format: str, level: str, *, color: bool) -> None:
@@ -23,6 +38,6 @@ def configure(log_format: str, level: str, *, color: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Stderr()),
         cache_logger_on_first_use=True,
     )

@@ -26,7 +26,7 @@ from bulkdelete.cli.flags import (
     RunsFlags,
     SendFlags,
 )
-from bulkdelete.errors import IntegrityError
+from bulkdelete.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +67,8 @@ def run(  # noqa: PLR0913 - one per group of flags
         settings = settings_of(output, reading, place, guard, sending, where)
         check_yes(approval.yes, settings)
         refuse_emulator(settings)
+        if dry_run and (abandon or again):
+            raise UsageError("dry_run", "--dry-run gives up nothing: leave --abandon, --again out")
         credentials = None if dry_run else credentials_of(settings)
         chosen = await _choose(
             console,
@@ -86,7 +88,6 @@ def run(  # noqa: PLR0913 - one per group of flags
 
 def credentials_of(settings: "Settings") -> "Credentials":
     """Return who asks; UsageError when region or credentials are missing."""
-    from bulkdelete.errors import UsageError
     from bulkdelete.settings import credentials
 
     if settings.host is None:
@@ -122,14 +123,12 @@ async def _choose(
                 return earlier
             if course is runs.Course.FINISHED:
                 return _already_finished(console, found)
-            if abandon and found.progress.seal is None and not found.progress.abandoned:
-                await runs.abandon(found, time.time())
+            if must_resume and found.progress.abandoned:
+                raise _no_earlier_run()
+            if not found.progress.abandoned and found.progress.seal is None:
+                return await _make(console, intake, wish, given_up=found)
         elif must_resume:
-            raise IntegrityError(
-                "no_earlier_run",
-                "--must-resume: there is no earlier run of this input here; nothing was sent",
-                "see that --runs-dir is the disk of the earlier run, or leave --must-resume out",
-            )
+            raise _no_earlier_run()
         return await _make(console, intake, wish)
     finally:
         intake.draft.discard()
@@ -145,10 +144,27 @@ def _say_resuming(console: "Console", found: "Found") -> None:
     )
 
 
-async def _make(console: "Console", intake: Intake, wish: "Wish") -> "RunDir":
+def _no_earlier_run() -> IntegrityError:
+    return IntegrityError(
+        "no_earlier_run",
+        "--must-resume: there is no earlier run of this input here; nothing was sent",
+        "see that --runs-dir is the disk of the earlier run, or leave --must-resume out",
+    )
+
+
+async def _make(
+    console: "Console", intake: Intake, wish: "Wish", given_up: "Found | None" = None
+) -> "RunDir":
+    """Make a new run; the one that is given up for it is so only when nothing speaks against it."""
+    from bulkdelete import runs
+
     made = await intake.plan(wish)
     show_plan(console, made, intake.settings)
     check(made, intake.settings)
+    if given_up is not None:
+        await runs.abandon(given_up, time.time())
+    if intake.settings.run_dir is not None:
+        runs.set_aside(intake.settings.run_dir)
     return intake.keep(made)
 
 

@@ -109,7 +109,7 @@ def _encoding(reading: Reading) -> str:
             return found
     raise UsageError(
         "encoding",
-        f"the encoding {reading.encoding!r} is not supported; utf-8 and latin-1 are",
+        "this encoding is not supported; utf-8 and latin-1 are",
         "convert the file first, for example: iconv -f UTF-16 -t UTF-8 IN > OUT",
     )
 

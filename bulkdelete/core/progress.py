@@ -141,8 +141,8 @@ class Progress:
                 self._open(record)
             case log.Abandon():
                 self.abandoned = True
-            case log.Setting():
-                pass
+            case _:
+                pass  # a setting changes nothing of what is known
 
     def _open(self, record: log.Header) -> None:
         if self.header is not None:

@@ -39,10 +39,10 @@ def read(path: "Path", apply: "Callable[[log.Record], None]") -> log.Reader:
         with path.open("rb", buffering=1 << 20) as file:
             for record in reader.read(lines(file)):
                 apply(record)
-    except FileNotFoundError as error:
+    except OSError as error:
         raise IntegrityError(
             "checkpoint_missing",
-            f"{path} is missing, so nobody knows what was sent; nothing was sent",
+            f"{path} is missing or cannot be read, so nobody knows what was sent; nothing was sent",
             "restore the run directory from a copy, or start afresh with a new plan",
         ) from error
     return reader

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_RECORDS = ("checkpoint.log", "plan.index")
+
+
 class IndexFile:
     """Reads plan.index in windows, so that its size does not matter."""
 
@@ -117,8 +120,14 @@ class RunDir:
         return self.path / "report.json"
 
     def exists(self) -> bool:
-        """Tell whether a plan is here."""
-        return (self.path / "plan.json").is_file()
+        """Tell whether this is a run, or what is left of one."""
+        return any((self.path / name).exists() for name in ("plan.json", *_RECORDS))
+
+    @property
+    def made_at(self) -> int:
+        """When it was made, in nanoseconds; the oldest of its files says it."""
+        paths = [self.path / name for name in ("plan.json", "plan.index", "run.key")]
+        return min((one.stat().st_mtime_ns for one in paths if one.exists()), default=0)
 
     def check(self) -> None:
         """Refuse a directory that is missing, or not safely ours."""
@@ -126,7 +135,7 @@ class RunDir:
             raise UsageError("run_dir_missing", f"there is no run directory {self.path}")
         files.check_private(self.path)
         if not self.exists():
-            raise UsageError("run_dir_missing", f"{self.path} holds no plan.json")
+            raise UsageError("run_dir_missing", f"{self.path} is no run directory")
 
     def plan(self) -> plans.Plan:
         """Read plan.json; IntegrityError when it is damaged."""
@@ -186,9 +195,12 @@ class RunDir:
         return progress, reader
 
     @contextlib.contextmanager
-    def lock(self) -> "Iterator[None]":
-        """Hold the run; BusyError when another process does. The kernel frees it at any death."""
-        held = FileLock(self.path / "run.lock", timeout=0, mode=0o600)
+    def lock(self, patience: float = 0.3) -> "Iterator[None]":
+        """Hold the run; BusyError when another process does. The kernel frees it at any death.
+
+        `patience` in seconds outlasts a look at the run by `busy`.
+        """
+        held = FileLock(self.path / "run.lock", timeout=patience, poll_interval=0.02, mode=0o600)
         try:
             held.acquire()
         except Timeout as error:
@@ -205,7 +217,7 @@ class RunDir:
     def busy(self) -> bool:
         """Tell whether a process holds the run now; writes nothing."""
         try:
-            with self.lock():
+            with self.lock(patience=0):
                 return False
         except BusyError:
             return True
@@ -226,11 +238,12 @@ class Draft:
         return self.path / "input.spool"
 
     def finish(self, plan: plans.Plan, sections: "tuple[bytes, ...]", final: Path) -> RunDir:
-        """Write everything durably, then give it its name; UsageError when that is taken."""
+        """Write everything durably, then give it its name (`check_free` says if it may be)."""
         if self._key_file is None:
             files.write_new(self.path / "run.key", self.key)
         elif not self._key_file.exists():
             files.write_new(self._key_file, self.key)
+            files.sync_directory(self._key_file.absolute().parent)
         text = plan.encode()
         files.write_new(self.path / "plan.json", text)
         files.write_new(self.path / "plan.index", *sections)
@@ -247,11 +260,19 @@ class Draft:
         )
         files.write_new(self.path / "checkpoint.log", log.Writer().group([header]))
         files.sync_directory(self.path)
-        if final.exists():
-            raise UsageError("run_dir_taken", f"{final} is there already")
         self.path.rename(final)
         files.sync_directory(final.parent)
         return RunDir(final, self._key_file)
+
+    @staticmethod
+    def check_free(final: Path) -> None:
+        """Refuse a name that is taken; an empty directory is not."""
+        if final.exists() and (not final.is_dir() or any(final.iterdir())):
+            raise UsageError(
+                "run_dir_taken",
+                f"{final} is there already, and holds something",
+                "name another --run-dir",
+            )
 
     def discard(self) -> None:
         """Remove what was made."""
@@ -278,6 +299,6 @@ def runs_in(place: Path) -> list[RunDir]:
     found = [RunDir(one) for one in place.iterdir() if not one.name.startswith(".")]
     return sorted(
         (one for one in found if one.exists()),
-        key=lambda one: (one.path / "plan.json").stat().st_mtime_ns,
+        key=lambda one: one.made_at,
         reverse=True,
     )

@@ -84,9 +84,10 @@ def test_durations(text: str, seconds: float) -> None:
 )
 def test_g3_values_that_mean_nothing_are_refused(name: str, value: str) -> None:
     """From a flag, a variable or a profile alike: zero is not unlimited, blank is no default."""
-    for sources in (({name: value}, {}, {}), ({}, {f"BULKDELETE_{name.upper()}": value}, {})):
-        with pytest.raises(UsageError):
-            resolve(*sources)
+    with pytest.raises(UsageError):
+        resolve({name: value}, {}, {})
+    with pytest.raises(UsageError):
+        resolve({}, {f"BULKDELETE_{name.upper()}": value}, {})
     with pytest.raises(UsageError):
         resolve({}, {}, {name: value})
 
