@@ -17,7 +17,7 @@ from bulkdelete.core.dedup import Seen, SeenIds
 from bulkdelete.core.digests import keyed, leaf
 from bulkdelete.core.identities import ProtectRules, faults, mask
 from bulkdelete.core.layout import Format, Layout, Reading
-from bulkdelete.core.model import Batch, Chunk, Kind
+from bulkdelete.core.model import Batch, Chunk, Kind, State
 from bulkdelete.errors import InputError, UsageError
 from bulkdelete.io import source
 from bulkdelete.reading import STDIN, Part, batches, kept, layout_of, own_marks
@@ -137,7 +137,7 @@ class _Survey:
 
     async def _check_own(self, part: Part, layout: Layout) -> None:
         """Refuse an outcome file of our own that must not be sent, or not any more."""
-        for state, until in await own_marks(part, layout):
+        for state, until in sorted(await own_marks(part, layout), key=_gravest_first):
             guards.check_own_file(part.name, state, until, self._now)
 
     def _expect(self, part: Part, batch: Batch) -> None:
@@ -291,6 +291,10 @@ async def _empty_part(part: Part) -> plans.PartFacts:
 
 def _path(part: Part) -> str:
     return STDIN if part.name == STDIN else str(part.path.absolute())
+
+
+def _gravest_first(mark: tuple[State, float]) -> bool:
+    return mark[0] is not State.PROTECTED
 
 
 def _seen(parts: "Sequence[Part]") -> Seen:

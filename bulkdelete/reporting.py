@@ -14,6 +14,7 @@ import msgspec
 
 from bulkdelete.core import index as codes
 from bulkdelete.core import report as reports
+from bulkdelete.core.guards import PLAN_LIVES
 from bulkdelete.core.layout import Format
 from bulkdelete.core.model import Kind, State
 from bulkdelete.core.outcomes import MARKER, escape, mark
@@ -207,7 +208,9 @@ async def write_outcomes(
 ) -> "dict[State, Path]":
     """Write one file for each state asked for, in input order; return the paths by state."""
     paths = {state: run.path / f"{state.value}.{outcome_format}" for state in states}
-    expires = progress.approval.expires if progress.approval else plan.created
+    # A plan that nobody approved yet grows old, too.
+    unapproved = plan.created + PLAN_LIVES
+    expires = progress.approval.expires if progress.approval else unapproved
     index = run.index(plan)
     with ExitStack() as stack:
         stack.callback(index.close)

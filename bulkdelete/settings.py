@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from bulkdelete.core.guards import PLAN_LIVES
 from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.model import MAX_IDS_PER_CHUNK, Kind
 from bulkdelete.core.target import CLEVERTAP, Target, is_loopback, is_private
@@ -167,7 +168,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "max_invalid": _Field(_number(0, 100), 1.0),
     "max_failures": _Field(_number(0, 100), 5.0),
     "hold_after": _Field(_number(1, _MOST, int)),
-    "plan_ttl": _Field(duration, 24 * 3600.0),
+    "plan_ttl": _Field(duration, PLAN_LIVES),
     "runs_dir": _Field(_path, Path("bulkdelete-runs")),
     "run_dir": _Field(_path),
     "key_file": _Field(_path),

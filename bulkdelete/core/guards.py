@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 DOUBT_LIVES = 24 * 3600.0
 """Seconds after which an unanswered request is not repeated without fresh approval."""
 
+PLAN_LIVES = 24 * 3600.0
+"""Seconds for which an approval lives when nothing else is said."""
+
 FAILURES_COUNT_AFTER = 10
 """Chunks that must be settled before the share of failures can stop a run."""
 

@@ -5,6 +5,7 @@ once, round by round; who finds an empty place claims it, and where several clai
 first in input order gets it.
 """
 
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,9 +38,10 @@ class SeenHashes:
         """Add valid `ids`; return the positions of those seen before, here or earlier."""
         if not ids:
             return []
-        digest, seed = xxhash.xxh3_128_digest, self._seed
+        digest = xxhash.xxh3_128_digest
         # Valid IDs hold no line feed, so this takes them apart as they were put together.
-        data = b"".join([digest(one, seed) for one in "\n".join(ids).encode().split(b"\n")])
+        parts = "\n".join(ids).encode().split(b"\n")
+        data = b"".join(map(digest, parts, repeat(self._seed)))
         words = np.frombuffer(bytearray(data), np.uint64).reshape(-1, 2)
         found: list[int] = np.flatnonzero(self._tables[kind].add(words)).tolist()
         return found

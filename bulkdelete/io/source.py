@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from aiofiles.threadpool.binary import AsyncFileIO
 
-BLOCK = 256 * 1024
+BLOCK = 512 * 1024
 """Bytes per read, and at most per step of inflation: small enough for the processor's cache."""
 
 MAX_RATIO = 100
@@ -75,13 +75,12 @@ def expand(inputs: "Sequence[str]") -> tuple[Path, ...]:
 async def blocks(
     path: Path, *, skip: int = 0, hasher: "hashlib._Hash | None" = None
 ) -> "AsyncGenerator[bytes, None]":
-    """Yield a file's content, inflated, without its first `skip` bytes, in blocks <= 256 KiB.
+    """Yield a file's content, inflated, without its first `skip` bytes, in blocks <= 512 KiB.
 
     `hasher` is fed with all bytes as they are stored. InputError: `not_a_file`,
     `input_unreadable`, `archive_unsupported`, `archive_junk`, `archive_corrupt`, `archive_bomb`,
     and after the last whole block `truncated_archive`.
     """
-    loop = asyncio.get_running_loop()
     file = await _open(path)
     try:
         raw = await _read(file, path)
@@ -91,18 +90,17 @@ async def blocks(
             await file.seek(skip)
             raw, skip = await _read(file, path), 0
         while raw:
-            # Threads hash this block and read the next, while our caller parses.
-            hashed = loop.run_in_executor(None, hasher.update, raw) if hasher else None
+            # The next block is read while our caller parses this one.
             ahead = asyncio.create_task(_read(file, path))
             try:
                 await asyncio.sleep(0)  # so that reading begins
+                if hasher is not None:
+                    hasher.update(raw)
                 for block in inflater.feed(raw) if inflater else (raw,):
                     if wanted := block[skip:]:
                         yield wanted
                     skip = max(0, skip - len(block))
             finally:
-                if hashed is not None:
-                    await hashed
                 raw = await ahead
         if inflater:
             inflater.close()

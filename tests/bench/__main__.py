@@ -5,6 +5,7 @@ only ratios within one run mean anything. CPU seconds are those of the process t
 """
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -30,6 +31,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=COUNT, help="IDs to plan")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     said = parser.parse_args()
+    # As the program sets it for itself.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     with tempfile.TemporaryDirectory(prefix="bulkdelete-bench-") as name:
         place = Path(name)
         rows = [*planning(place, said.count, said.rounds)]
