@@ -57,6 +57,13 @@ def summary(
     reason = None
     if seal is None and stop is not None:
         reason = reports.Reason(stop.code, stop.message, stop.hint)
+    if seal is not None and seal.exit:
+        reason = reports.Reason(
+            "not_all_accepted",
+            f"finished, but {seal.ids['rejected']:,} IDs were rejected and "
+            f"{seal.ids['ambiguous']:,} are in doubt",
+            f"look at rejected.csv and ambiguous.csv in {run.path}",
+        )
     return reports.Report(
         run_id=run.run_id,
         run_dir=str(run.path),

@@ -291,9 +291,12 @@ async def finish(job: Job, plan: "Plan", progress: "Progress", head: str) -> rep
     """Write the reports, and the outcome files that a finished run has of itself."""
     report = reporting.summary(job.run, plan, progress, head=head)
     reporting.write(job.run, report, plan, progress, __version__)
-    states = [one for one in (State.REJECTED, State.AMBIGUOUS) if report.ids[one.value]]
-    if report.state == "finished" and states:
-        await reporting.write_outcomes(job.run, plan, job.parts, progress, states)
+    if report.state == "finished":
+        states = [one for one in (State.REJECTED, State.AMBIGUOUS) if report.ids[one.value]]
+        for old in {State.REJECTED, State.AMBIGUOUS} - set(states):
+            (job.run.path / f"{old.value}.csv").unlink(missing_ok=True)
+        if states:
+            await reporting.write_outcomes(job.run, plan, job.parts, progress, states)
     return report
 
 

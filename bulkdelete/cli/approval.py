@@ -12,6 +12,8 @@ from bulkdelete.core.plan import SHORT_DIGEST
 from bulkdelete.errors import GuardError, Interrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bulkdelete.cli.flags import ApprovalFlags
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
@@ -19,11 +21,17 @@ if TYPE_CHECKING:
 
 
 class Approver:
-    """Decides whether a plan may be sent; asks a person when nothing else was said."""
+    """Decides whether a plan may be sent; asks a person when nothing else was said.
 
-    def __init__(self, flags: "ApprovalFlags", settings: "Settings") -> None:
+    `show` shows a plan that was not shown just now.
+    """
+
+    def __init__(
+        self, flags: "ApprovalFlags", settings: "Settings", show: "Callable[[Plan], None]"
+    ) -> None:
         self._flags = flags
         self._settings = settings
+        self._show = show
 
     def __call__(self, plan: "Plan", progress: "Progress", now: float) -> log.Approval | None:
         """Return a new approval, or None when the one on record is good; GuardError otherwise."""
@@ -47,6 +55,7 @@ class Approver:
             return "digest"
         if self._flags.yes:
             return "yes"
+        self._show(plan)
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             short = plan.digest.removeprefix("sha256:")[:SHORT_DIGEST]
             raise GuardError(

@@ -47,6 +47,7 @@ class Intake:
         self.settings = settings
         self.draft = Draft(_runs_place(settings), settings.key_file)
         self._inputs = inputs
+        self.planned = False
         self.sums: tuple[str, ...] = ()
 
     async def wish(self) -> Wish:
@@ -100,6 +101,7 @@ class Intake:
 
     def keep(self, made: Planned) -> RunDir:
         """Write the plan under its final name."""
+        self.planned = True
         final = self._final(made.plan)
         self.draft.check_free(final)
         return self.draft.finish(made.plan, made.sections, final)

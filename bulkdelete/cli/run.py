@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bulkdelete.cli.console import Console
+    from bulkdelete.core.plan import Plan
     from bulkdelete.io.rundir import RunDir
     from bulkdelete.planning import Wish
     from bulkdelete.runs import Found
@@ -70,9 +71,10 @@ def run(  # noqa: PLR0913 - one per group of flags
         if dry_run and (abandon or again):
             raise UsageError("dry_run", "--dry-run gives up nothing: leave --abandon, --again out")
         credentials = None if dry_run else credentials_of(settings)
+        intake = Intake(inputs, settings)
         chosen = await _choose(
             console,
-            Intake(inputs, settings),
+            intake,
             again=again,
             abandon=abandon,
             must_resume=must_resume,
@@ -80,7 +82,13 @@ def run(  # noqa: PLR0913 - one per group of flags
         if isinstance(chosen, int):
             return chosen
         return await deliver(
-            console, chosen, settings, credentials, approval, moved=(), dry_run=dry_run
+            console,
+            chosen,
+            settings,
+            credentials,
+            approval,
+            dry_run=dry_run,
+            shown=intake.planned,
         )
 
     return execute(output, body)
@@ -195,8 +203,9 @@ async def deliver(  # noqa: PLR0913 - what apply and run have in common
     credentials: "Credentials | None",
     flags: ApprovalFlags,
     *,
-    moved: "Sequence[str]",
+    moved: "Sequence[str]" = (),
     dry_run: bool,
+    shown: bool = False,
 ) -> int:
     """Send what is not settled of a run, and report."""
     from bulkdelete import running
@@ -221,8 +230,21 @@ async def deliver(  # noqa: PLR0913 - what apply and run have in common
         settings=settings,
         credentials=credentials,
     )
+    cap = settings.cap
     try:
-        await running.send(job, Approver(flags, settings), partial(watch, console))
+        approver = Approver(flags, settings, _no_show if shown else partial(_show, console, cap))
+        await running.send(job, approver, partial(watch, console))
     except BulkdeleteError as error:
         return show(console, run, error)
     return show(console, run, None)
+
+
+def _no_show(_: "Plan") -> None:
+    """Show nothing: the plan was shown just now."""
+
+
+def _show(console: "Console", cap: int, plan: "Plan") -> None:
+    from bulkdelete.cli.console import plan_lines
+
+    for line in plan_lines(plan, None, cap):
+        console.note(line)

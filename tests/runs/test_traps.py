@@ -232,3 +232,36 @@ async def test_s12_a_canary_that_is_refused_whole_stops_at_4(
     ended = await program.run(path)
     assert (ended.code, ended.json["reason"]["code"]) == (4, "canary")
     assert emulator.state.stats()["requests"] <= 16
+
+
+async def test_s13_rate_paces_the_starts(program: Program, emulate: Emulate) -> None:
+    """`--rate 20`: in no second more than 21 requests arrive, and nearly 20 do."""
+    emulator = await emulate()
+    path, _ = program.ids(5000)
+    ended = await program.run(path, "--rate", 20)
+    assert ended.code == 0, ended.err
+    times = [attempt.arrived for attempt in emulator.state.log]
+    assert max(sum(t <= one < t + 1 for one in times) for t in times) <= 21
+    assert times[-1] - times[0] <= 50 / 20 * 1.25
+
+
+async def test_max_duration_stops_resumable(program: Program, emulate: Emulate) -> None:
+    """`--max-duration` ends with 75, drained; the same command goes on."""
+    emulator = await emulate(latency=0.05)
+    path, ids = program.ids(9000)
+    ended = await program.run(path, "--max-duration", "0.7s")
+    assert (ended.code, ended.json["reason"]["code"]) == (75, "max_duration")
+    assert ended.json["ids"]["ambiguous"] == 0
+    assert (await program.run(path)).code == 0
+    assert times_acted(emulator) == dict.fromkeys(ids, 1)
+
+
+async def test_an_unapproved_plan_is_shown_each_time(program: Program, emulate: Emulate) -> None:
+    """Without approval and terminal: exit 4, the plan on stderr, also when it was made before."""
+    await emulate()
+    path, _ = program.ids(120)
+    for _ in range(2):
+        ended = await program("run", path, "--endpoint", program.url)
+        assert ended.code == 4
+        assert "planned               120 IDs" in ended.err
+        assert "--approve" in ended.err
