@@ -30,8 +30,8 @@ run: $(READY) ## the whole story against an emulator on this machine: faults, a 
 test: $(READY) ## the tests, but for the slow ones
 	$(BIN)/python -m pytest -n auto -m "not slow" -q
 
-prove: $(READY) ## the slow tests: faults, crashes, long runs
-	$(BIN)/python -m pytest -n auto -m slow -q
+prove: $(READY) ## the slow tests, one by one: they measure
+	$(BIN)/python -m pytest -m slow -q
 
 lint: $(READY) ## rules, format and types
 	$(BIN)/ruff check .
