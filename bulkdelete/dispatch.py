@@ -36,8 +36,17 @@ if TYPE_CHECKING:
 class Transport(Protocol):
     """What can send. Never raises for the network: a failure is a `Lost`."""
 
-    async def post(self, path: str, body: bytes, leaving: "Callable[[], None]") -> Reply:
-        """POST `body` and return what came back; call `leaving` before the first byte leaves."""
+    async def post(
+        self,
+        path: str,
+        body: bytes,
+        leaving: "Callable[[], None]",
+        departed: "Callable[[], None]",
+    ) -> Reply:
+        """POST `body` and return what came back.
+
+        Calls `leaving` before the first byte leaves, and `departed` after the last one did.
+        """
         ...
 
 
@@ -129,30 +138,35 @@ class Dispatcher:
         self.ledger.append(self._outcome(job, "withdrawn"))
 
     async def _post(self, job: "Job") -> tuple[Reply, float]:
-        """Send it; return what came back, and the seconds from the first byte to the answer."""
+        """Send it; return what came back, and the seconds from its departure to the answer."""
         loop = asyncio.get_running_loop()
         body = self.target.encode(job.piece.kind, job.piece.ids)
-        left: float | None = None
+        left = False
+        since: float | None = None
 
         def leaving() -> None:
             nonlocal left
-            left = loop.time()
-            self.meter.change(+1, left, fresh=not job.retry)
+            left = True
+
+        def departed() -> None:
+            nonlocal since
+            since = loop.time()
+            self.meter.change(+1, since, fresh=not job.retry)
 
         worker = asyncio.current_task()
         self.posting.add(worker)
         try:
-            reply = await self.transport.post(self.target.delete_path, body, leaving)
+            reply = await self.transport.post(self.target.delete_path, body, leaving, departed)
         except asyncio.CancelledError:
-            reply = Lost("interrupted", sent=left is not None)
+            reply = Lost("interrupted", sent=left)
         finally:
             self.posting.discard(worker)
-        if left is None:
+        if since is None:
             return reply, 0.0
         ended = loop.time()
         self.meter.change(-1, ended)
         self.meter.begin(ended)
-        return reply, ended - left
+        return reply, ended - since
 
     def _record(self, job: "Job", verdict: Verdict, reply: Reply, seconds: float) -> None:
         name, reason, bad = _named(job, verdict)

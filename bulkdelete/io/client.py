@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 from aiohttp.connector import Connection
 from aiohttp.resolver import ThreadedResolver
 
@@ -122,19 +122,25 @@ class Client:
     ) -> None:
         await self._session.close()
 
-    async def post(self, path: str, body: bytes, leaving: "Callable[[], None]") -> Reply:
+    async def post(
+        self,
+        path: str,
+        body: bytes,
+        leaving: "Callable[[], None]",
+        departed: "Callable[[], None]",
+    ) -> Reply:
         """POST a JSON body to `path` and return what came of it; raises nothing of the network.
 
-        `leaving` is called when the first byte is about to leave.
+        `leaving` is called when the first byte is about to leave, `departed` after the last.
         """
-        return await self._request("POST", path, body, leaving)
+        return await self._request("POST", path, _Body(body, departed), leaving)
 
     async def get(self, path: str) -> Reply:
         """GET `path` (with its query) and return what came of it."""
         return await self._request("GET", path, None, lambda: None)
 
     async def _request(
-        self, method: str, path: str, body: bytes | None, leaving: "Callable[[], None]"
+        self, method: str, path: str, body: "_Body | None", leaving: "Callable[[], None]"
     ) -> Reply:
         departure = _Departure(leaving)
         try:
@@ -152,6 +158,20 @@ class Client:
                 return Answer(response.status, names, data, complete)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return lost(error, sent=departure.left)
+
+
+class _Body(aiohttp.BytesPayload):
+    """A body that says when it was handed to the system."""
+
+    def __init__(self, body: bytes, departed: "Callable[[], None]") -> None:
+        super().__init__(body)
+        self._departed = departed
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        await super().write_with_length(writer, content_length)
+        self._departed()
 
 
 class _CleanConnector(aiohttp.TCPConnector):
