@@ -25,7 +25,7 @@ from bulkdelete.core.gate import Gate
 from bulkdelete.core.model import State
 from bulkdelete.core.retry import RetryPolicy
 from bulkdelete.dispatch import Dispatcher
-from bulkdelete.errors import BulkdeleteError, IntegrityError, UsageError
+from bulkdelete.errors import BulkdeleteError, IntegrityError, Stopped, UsageError
 from bulkdelete.io.client import Client
 from bulkdelete.io.journal import Journal
 from bulkdelete.io.pacing import Pacer
@@ -142,7 +142,14 @@ async def _send(
         await _seal(journal, plan, progress, utilisation, wall())
     finally:
         await journal.close()
-    return await finish(job, plan, progress, journal.head)
+    try:
+        return await finish(job, plan, progress, journal.head)
+    except OSError as error:
+        raise Stopped(
+            "reports",
+            f"the run reached its end, but a report could not be written: {error.strerror}",
+            f"make room, then: bulkdelete report {job.run.path}",
+        ) from error
 
 
 async def _check_bound(job: Job, plan: "Plan") -> None:

@@ -1,5 +1,6 @@
 """The end of a command about a run: reports written, the balance shown, the exit code returned."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,7 +34,8 @@ def show(console: "Console", run: "RunDir", error: BulkdeleteError | None, note:
         report = read(run)
         if error is not None and not isinstance(error, BusyError):
             report = _with(report, error)
-            _write(run, report)
+            with suppress(OSError):  # a full disk: the balance is printed all the same
+                _write(run, report)
     console.object(report)
     for line in report_lines(report):
         console.note(line)

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -307,3 +308,38 @@ async def at_terminal(program: Program, path: Path, typed: str) -> tuple[int, st
                 continue
     os.close(ours)
     return process.returncode, shown.decode(errors="replace")
+
+
+_SMALL_FILES = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+async def test_d1_d3_a_checkpoint_that_cannot_grow_stops_the_run(
+    program: Program, emulate: Emulate
+) -> None:
+    """No room for the next intent: 75, the true balance, and one more run ends it."""
+    emulator = await emulate(latency=0.002)
+    path, ids = program.ids(15_000)
+    words = program.words(*program.sending("run", path, "--json"))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _SMALL_FILES, "30000", *words),
+        cwd=program.place,
+        env=program.environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 75, err
+    report = json.loads(out)
+    assert report["reason"]["code"] == "disk"
+    found = report["ids"]
+    assert found["read"] == found["accepted"] + found["ambiguous"] + found["unsent"] == 15_000
+    assert found["accepted"] > 0
+    assert found["ambiguous"] <= 300
+    assert (await program.run(path)).code == 0
+    times = times_acted(emulator)
+    assert times.keys() == set(ids)
+    assert sum(times.values()) - len(ids) <= 300
