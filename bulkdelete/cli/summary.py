@@ -32,10 +32,11 @@ def show(console: "Console", run: "RunDir", error: BulkdeleteError | None, note:
         report = _unreadable(run, error)
     else:
         report = read(run)
-        if error is not None and not isinstance(error, BusyError):
+        if error is not None:
             report = _with(report, error)
-            with suppress(OSError):  # a full disk: the balance is printed all the same
-                _write(run, report)
+            if not isinstance(error, BusyError):  # then the report is the other process's
+                with suppress(OSError):  # a full disk: the balance is printed all the same
+                    _write(run, report)
     console.object(report)
     for line in report_lines(report):
         console.note(line)

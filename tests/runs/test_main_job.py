@@ -304,6 +304,7 @@ async def test_x1_of_many_processes_one_works(program: Program, emulate: Emulate
     assert codes.count(0) >= 1
     assert set(codes) <= {0, 7}
     assert 7 in codes
+    assert {one.json["exit_code"] for one in ended if one.code == 7} == {7}
     assert times_acted(emulator) == dict.fromkeys(ids, 1)
 
 
