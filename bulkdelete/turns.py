@@ -13,19 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bulkdelete.core.gate import Gate
-
-
-class Lease(Protocol):
-    """A slot of the account that is held."""
-
-    def release(self) -> None:
-        """Give it back."""
+    from bulkdelete.io.slots import Lease
 
 
 class Slots(Protocol):
     """Who keeps the account's slots."""
 
-    async def acquire(self) -> Lease:
+    async def acquire(self) -> "Lease":
         """Wait for a free one."""
         ...
 
@@ -80,7 +74,7 @@ class Turns:
         self.blocked_since: float | None = None
         self._waiters: set[asyncio.Future[None]] = set()
 
-    async def take(self) -> Lease:
+    async def take(self) -> "Lease":
         """Wait until one more may be in flight, and hold a slot for it."""
         while (seconds := self.gate.wait(self._out, self._now())) != 0.0:
             await self._wait(seconds)
@@ -99,7 +93,7 @@ class Turns:
         """Tell whether a turn that was taken may still be used: nobody was refused meanwhile."""
         return self.gate.wait(self._out - 1, self._now()) == 0.0
 
-    def give_back(self, lease: Lease, *, abandoned: bool = False) -> None:
+    def give_back(self, lease: "Lease", *, abandoned: bool = False) -> None:
         """End a turn; that of an abandoned request ends a while later."""
         if abandoned:
             asyncio.get_running_loop().call_later(self._linger, self._end, lease)
@@ -119,7 +113,7 @@ class Turns:
             case Failed():
                 self.gate.failed(now, None, self._draw())
 
-    def _end(self, lease: Lease) -> None:
+    def _end(self, lease: "Lease") -> None:
         lease.release()
         self._leave()
 

@@ -30,17 +30,6 @@ class Lease(Protocol):
         """Give it back."""
 
 
-class Slots(Protocol):
-    """Who keeps the slots."""
-
-    async def acquire(self) -> Lease:
-        """Wait for a free slot."""
-        ...
-
-    def close(self) -> None:
-        """Let go of everything."""
-
-
 def directory() -> Path:
     """Return where the lock files are: the same place for all users and processes."""
     shared = Path("/run/lock")
