@@ -400,6 +400,7 @@ class Sender:
             if worker is not current and worker not in self._dispatcher.posting:
                 worker.cancel()
         loop = asyncio.get_running_loop()
+        self._dispatcher.meter.stop(loop.time())
         self._timers.append(loop.call_later(self._limits.grace, self._cut_off))
         code = error.code if isinstance(error, BulkdeleteError) else type(error).__name__
         _log.info("run.stopping", reason=code, in_flight=self._dispatcher.meter.in_flight)

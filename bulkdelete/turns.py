@@ -26,7 +26,10 @@ class Slots(Protocol):
 
 @dataclass(slots=True)
 class Meter:
-    """Mean of min(in flight, cap)/cap, from the first answer until the last chunk was taken."""
+    """Mean of min(in flight, cap)/cap, from the first answer until the last chunk was taken.
+
+    Where a stop came before the last chunk was taken, until the stop.
+    """
 
     cap: int
     in_flight: int = 0
@@ -48,6 +51,10 @@ class Meter:
         """Measure from here: the canary was answered."""
         if self._since is None:
             self._since = self._at = now
+
+    def stop(self, now: float) -> None:
+        """Measure to here: there is work left that no slot will take."""
+        self.change(0, now, fresh=True)
 
     @property
     def utilisation(self) -> float:

@@ -274,7 +274,7 @@ def report_lines(report: "Report") -> list[str]:
         (
             f"  requests {requests['sent']:,}: accepted {requests['accepted']:,},"
             f" rejected {requests['rejected']:,}, throttled {requests['throttled']:,},"
-            f" in doubt {requests['ambiguous']:,};"
+            f" in doubt {requests['ambiguous']:,}; failed before they left {requests['failed']:,};"
             f" chunks sent again {requests['resent_chunks']:,}"
         ),
     ]
