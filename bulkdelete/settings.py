@@ -8,6 +8,7 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -282,10 +283,18 @@ def _host(values: Mapping[str, Any], *, by_flag: bool) -> str | None:
 
 
 def _of_region(region: str) -> str:
+    with suppress(ValueError):
+        region = _of_dashboard(urlsplit(region).hostname or "") or region
     if region not in CLEVERTAP.regions:
         known = " ".join(CLEVERTAP.regions)
         raise UsageError("region", f"there is no such region; there are: {known}")
     return CLEVERTAP.regions[region]
+
+
+def _of_dashboard(host: str) -> str | None:
+    """Return the region that a dashboard's host name means, None when it is no dashboard's."""
+    found = _DASHBOARD.fullmatch(host)
+    return None if found is None else found[1] or "eu1"
 
 
 def endpoint_host(endpoint: str) -> str:
@@ -296,8 +305,8 @@ def endpoint_host(endpoint: str) -> str:
     except ValueError as error:
         raise UsageError("endpoint", "--endpoint is not a URL") from error
     name = parts.hostname or ""
-    if found := _DASHBOARD.fullmatch(name):
-        return _of_region(found[1] or "eu1")
+    if region := _of_dashboard(name):
+        return _of_region(region)
     if parts.scheme not in {"http", "https"} or not name or parts.username or parts.query:
         raise UsageError("endpoint", "--endpoint wants https://HOST (or http:// for loopback)")
     if parts.scheme == "http" and not is_loopback(name):

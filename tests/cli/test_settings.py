@@ -48,6 +48,26 @@ def test_t5_endpoints_that_are_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "host"),
+    [
+        ("eu1", "https://eu1.api.clevertap.com"),
+        ("https://sg1.dashboard.clevertap.com/XX/segments", "https://sg1.api.clevertap.com"),
+        ("https://dashboard.clevertap.com/XX", "https://eu1.api.clevertap.com"),
+    ],
+)
+def test_a_region_is_named_or_pasted_from_the_dashboard(said: str, host: str) -> None:
+    """What a person copies from the address bar is understood as the region."""
+    assert resolve({"region": said}, {}, {}).host == host
+
+
+@pytest.mark.parametrize("said", ["xx9", "https://[", "https://xx9.dashboard.clevertap.com", "EU1"])
+def test_a_region_that_does_not_exist_is_refused(said: str) -> None:
+    """The refusal lists the regions that there are."""
+    with pytest.raises(UsageError, match="in1 us1 sg1 aps3 mec1 eu1"):
+        resolve({"region": said}, {}, {})
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("24h", 86400), ("1.5h", 5400)]
 )
 def test_durations(text: str, seconds: float) -> None:
