@@ -10,7 +10,7 @@ LOCKING := build/locking
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test prove lint cover check format bench lock clean
+.PHONY: help run test prove faults lint cover check format bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,10 +28,15 @@ run: $(READY) ## the whole story against an emulator on this machine: faults, a 
 	$(BIN)/bulkdelete demo
 
 test: $(READY) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -n auto -m "not slow" -q
+	$(BIN)/python -m pytest -n auto -m "not slow and not faults" -q
 
 prove: $(READY) ## the slow tests, one by one: they measure
 	$(BIN)/python -m pytest -m slow -q
+
+faults: $(READY) ## faults that need root and Debian packages; every row of the catalogue has a test
+	$(BIN)/python -m tests.faults.injectors
+	$(BIN)/python -m pytest -m faults -q
+	$(BIN)/python -m tests.faults.rows
 
 lint: $(READY) ## rules, format and types
 	$(BIN)/ruff check .
