@@ -77,10 +77,10 @@ def _disk(place: Path) -> tuple[int, str]:
 
 def _host(reply: "Reply") -> tuple[int, str]:
     """Judge the answer to a read of a profile that does not exist."""
-    from bulkdelete.core.model import Lost
+    from bulkdelete.core.model import HANDSHAKE_CUT, Lost
 
     if isinstance(reply, Lost):
-        if reply.untrusted:
+        if reply.untrusted or reply.reason == HANDSHAKE_CUT:
             return 5, "could not prove who it is (TLS)"
         return 75, f"no answer ({reply.reason})"
     if reply.status in {401, 403}:
@@ -103,7 +103,7 @@ def _clock(reply: "Reply") -> tuple[int, str]:
         return 0, "clock: the host named no date to compare with"
     try:
         theirs = email.utils.parsedate_to_datetime(reply.headers["date"][0]).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0, "clock: the host named no date to compare with"
     skew = abs(time.time() - theirs)
     if skew > _CLOCK_SKEW:

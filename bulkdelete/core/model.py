@@ -189,6 +189,10 @@ class Answer:
     complete: bool
 
 
+HANDSHAKE_CUT = "handshake_cut"
+"""The reason of a `Lost` whose connection ended before the other side proved who it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """No answer: `reason` names the failure; `sent` says whether a byte may have left.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bulkdelete.core.model import (
+    HANDSHAKE_CUT,
     MAX_IDS_PER_CHUNK,
     Abort,
     Accepted,
@@ -87,17 +88,19 @@ def decode(reply: Reply, ids: "Sequence[str]", trusted: bool) -> Verdict:  # noq
     """Judge what came back for a request of `ids`.
 
     `trusted`: this process start already saw an acceptance, so the other side is the API; before
-    that (the canary) HTML or a 404 means that it is not.
+    that (the canary) HTML, a 404 or a connection cut in its handshake means that it is not.
     """
     if isinstance(reply, Lost):
-        return _lost(reply)
+        return _lost(reply, trusted=trusted)
     if reply.status in _SUCCESSES:
         return _success(reply, ids, trusted=trusted)
     return _by_status(reply.status, reply, trusted=trusted)
 
 
-def _lost(reply: Lost) -> Verdict:
-    if reply.untrusted:
+def _lost(reply: Lost, *, trusted: bool) -> Verdict:
+    # Whoever hangs up in the first handshake may speak no TLS that is good enough; once it did,
+    # it is the network, or a server that is being restarted.
+    if reply.untrusted or (reply.reason == HANDSHAKE_CUT and not trusted):
         return Abort(reply.reason)
     return Ambiguous(reply.reason) if reply.sent else Failed(reply.reason)
 

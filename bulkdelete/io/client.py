@@ -19,7 +19,7 @@ from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 from aiohttp.connector import Connection
 from aiohttp.resolver import ThreadedResolver
 
-from bulkdelete.core.model import Answer, Lost, Reply
+from bulkdelete.core.model import HANDSHAKE_CUT, Answer, Lost, Reply
 from bulkdelete.core.target import MAX_ANSWER, is_loopback, is_private
 from bulkdelete.errors import UsageError
 
@@ -242,6 +242,9 @@ def lost(error: BaseException, *, sent: bool) -> Lost:
             return Lost("connect_timeout", sent=False)
         case aiohttp.ClientConnectorDNSError():
             return Lost("dns", sent=False)
+        case aiohttp.ClientConnectorError(os_error=ConnectionResetError()):
+            # A refused connection is no reset: it stood, and ended in the handshake of TLS.
+            return Lost(HANDSHAKE_CUT, sent=False)
         case aiohttp.ClientConnectorError():
             return Lost("connect_failed", sent=False)
         case asyncio.TimeoutError():

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bulkdelete.core.model import (
+    HANDSHAKE_CUT,
     Abort,
     Accepted,
     Ambiguous,
@@ -128,6 +129,14 @@ def test_the_target_is_pinned() -> None:
 def test_n1_n3_n5_t3_no_answer(lost: Lost, verdict: Verdict, trusted: bool) -> None:
     """In doubt once a byte may have left; a failure before that; TLS stops the run."""
     assert decode(lost, IDS, trusted) == verdict
+
+
+@pytest.mark.parametrize(
+    ("trusted", "verdict"), [(False, Abort(HANDSHAKE_CUT)), (True, Failed(HANDSHAKE_CUT))]
+)
+def test_t4_a_handshake_that_is_cut(trusted: bool, verdict: Verdict) -> None:
+    """At the canary the other side may be no TLS that we take; afterwards it is the network."""
+    assert decode(Lost(HANDSHAKE_CUT, sent=False), IDS, trusted) == verdict
 
 
 # --- decode: 2xx ---

@@ -5,13 +5,9 @@ import gzip
 import json
 import socket
 import ssl
-import struct
-import subprocess
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
@@ -30,119 +26,29 @@ from bulkdelete.core.model import (
 from bulkdelete.core.target import CLEVERTAP, MAX_ANSWER
 from bulkdelete.errors import UsageError
 from bulkdelete.io.client import Client, _PublicOnly, lost
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from tests.faults.certificates import OLD, UNPROVEN, Authority
+from tests.faults.raw_server import (
+    BROKEN_HANDSHAKES,
+    OK,
+    TLS_RECORD,
+    WHOLE,
+    Reader,
+    Script,
+    Server,
+    Writer,
+    answer,
+    closed_port,
+    keeping,
+    saying,
+    then_reset,
+    unsized,
+)
 
 PATH = CLEVERTAP.delete_path
 IDS = ("u-1", "u-2")
 BODY = CLEVERTAP.encode(Kind.IDENTITY, IDS)
 HEADERS = CLEVERTAP.headers("W9R-TEST", "pass-7f3a")
-OK = b'{"status":"success"}'
 SOON = 0.25
-
-Reader = asyncio.StreamReader
-Writer = asyncio.StreamWriter
-Script = Callable[["Server", Reader, Writer], Awaitable[None]]
-
-
-@dataclass
-class Server:
-    """A listener that follows a script for each connection, and remembers what it was sent."""
-
-    script: Script
-    tls: ssl.SSLContext | None = None
-    port: int = 0
-    connections: int = 0
-    requests: list[bytes] = field(default_factory=list)
-    tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @asynccontextmanager
-    async def running(self) -> "AsyncIterator[Server]":
-        """Listen on loopback; at the end nothing is left of it."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            for task in self.tasks:
-                task.cancel()
-            await asyncio.gather(*self.tasks, return_exceptions=True)
-            await server.wait_closed()
-
-    async def _serve(self, reader: Reader, writer: Writer) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.tasks.add(task)
-        self.connections += 1
-        try:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                await self.script(self, reader, writer)
-        except asyncio.CancelledError:
-            return
-        finally:
-            writer.transport.abort()
-
-    async def request(self, reader: Reader) -> bytes:
-        """Read one whole request."""
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = 0
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:"):
-                length = int(line.partition(b":")[2])
-        self.requests.append(head + await reader.readexactly(length))
-        return self.requests[-1]
-
-
-def answer(status: int, body: bytes = b"", *lines: str, length: int | None = None) -> bytes:
-    """Return the bytes of an answer, by default with its true length."""
-    size = len(body) if length is None else length
-    head = [f"HTTP/1.1 {status} Some Reason", f"Content-Length: {size}", *lines]
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
-
-
-def unsized(status: int, body: bytes, *lines: str) -> bytes:
-    """Return the bytes of an answer that says nothing of its length."""
-    return "\r\n".join([f"HTTP/1.1 {status} OK", *lines]).encode() + b"\r\n\r\n" + body
-
-
-def saying(*answers: bytes) -> Script:
-    """Answer each request of a connection with the next of these bytes; then hang up."""
-
-    async def script(server: Server, reader: Reader, writer: Writer) -> None:
-        for one in answers:
-            await server.request(reader)
-            writer.write(one)
-            await writer.drain()
-        await asyncio.sleep(0.05)
-        writer.close()
-
-    return script
-
-
-def keeping(*answers: bytes) -> Script:
-    """Answer each request with the next of these bytes, over all connections; keep them open."""
-    left = list(answers)
-
-    async def script(server: Server, reader: Reader, writer: Writer) -> None:
-        while True:
-            await server.request(reader)
-            writer.write(left.pop(0))
-
-    return script
-
-
-def reset(writer: Writer) -> None:
-    """End a connection with RST."""
-    sock: socket.socket = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 def client(url: str, *, limit: float = 5.0, tls: ssl.SSLContext | None = None) -> Client:
@@ -257,14 +163,6 @@ async def test_n17_proxies_and_netrc_are_ignored(
 # --- no answer ---
 
 
-def closed_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
 async def test_n1_a_refused_connection_was_not_sent() -> None:
     """It is no act: the chunk stays unsent."""
     async with client(f"http://127.0.0.1:{closed_port()}") as mine:
@@ -285,20 +183,14 @@ async def test_t1_an_unknown_name_was_not_sent(monkeypatch: pytest.MonkeyPatch) 
 
 
 def resetting(after: bytes, *, read: bool = True) -> Script:
-    """Send some bytes, then RST."""
+    """Send some bytes, then RST, whether a request was read or not."""
 
     async def script(server: Server, reader: Reader, writer: Writer) -> None:
         if read:
             await server.request(reader)
-        writer.write(after)
-        await writer.drain()
-        await asyncio.sleep(0.02)
-        reset(writer)
+        await then_reset(after)(server, reader, writer)
 
     return script
-
-
-WHOLE = answer(200, OK)
 
 
 @pytest.mark.parametrize(
@@ -751,54 +643,19 @@ def test_n2_no_connection_in_time_was_not_sent() -> None:
 # --- TLS ---
 
 
-def openssl(place: Path, line: str) -> None:
-    """Run the command-line tool."""
-    words = ["openssl", *line.split()]
-    try:
-        subprocess.run(words, cwd=place, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("there is no openssl to make certificates with")
-
-
-NEW = "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
-LOCAL = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-ELSEWHERE = "subjectAltName=DNS:api.example.com,IP:127.0.0.2"
-
-
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory with an authority and servers: good, wrong name, expired, self-signed."""
-    place = tmp_path_factory.mktemp("certificates")
-    for name in ("ca", "unknown"):
-        files = f"-keyout {name}.key -out {name}.pem"
-        openssl(place, f"{NEW} -x509 {files} -subj /CN={name} -days 30")
-    for name, names, authority, days in [
-        ("good", LOCAL, "ca", 30),
-        ("wrong", ELSEWHERE, "ca", 30),
-        ("stranger", LOCAL, "unknown", 30),
-        ("expired", LOCAL, "ca", -1),
-    ]:
-        (place / "names").write_text(names + "\n", "ascii")
-        openssl(place, f"{NEW} -keyout {name}.key -out {name}.csr -subj /CN=x")
-        sign = f"-CA {authority}.pem -CAkey {authority}.key -CAcreateserial -extfile names"
-        openssl(place, f"x509 -req -in {name}.csr {sign} -out {name}.pem -days {days}")
-    openssl(place, f"{NEW} -x509 -keyout own.key -out own.pem -subj /CN=x -addext {LOCAL}")
-    return place
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Make an authority that signs for servers."""
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
-def trusting(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def trusting(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
     """Make the tests' authority the one that this machine trusts."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.pem"))
     monkeypatch.delenv("SSLKEYLOGFILE", raising=False)
-    return certificates
-
-
-def serving_as(place: Path, name: str) -> ssl.SSLContext:
-    """Return the context of a server with this certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(place / f"{name}.pem", place / f"{name}.key")
-    return context
+    for name, value in authority.environment.items():
+        monkeypatch.setenv(name, value)
+    return authority
 
 
 async def over_tls(
@@ -812,68 +669,55 @@ async def over_tls(
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-async def test_a_server_that_proves_who_it_is(trusting: Path, host: str) -> None:
+async def test_a_server_that_proves_who_it_is(trusting: Authority, host: str) -> None:
     """By an authority that is trusted, for the name that was asked for."""
-    reply, server = await over_tls(serving_as(trusting, "good"), saying(WHOLE), host)
+    reply, server = await over_tls(trusting.serving(), saying(WHOLE), host)
     assert judged(reply) == Accepted()
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("name", ["wrong", "stranger", "expired", "own"])
-async def test_t2_t3_a_server_that_cannot_prove_who_it_is(trusting: Path, name: str) -> None:
+@pytest.mark.parametrize("make", UNPROVEN.values(), ids=UNPROVEN)
+async def test_t2_t3_a_server_that_cannot_prove_who_it_is(
+    trusting: Authority, make: Callable[[Authority], ssl.SSLContext]
+) -> None:
     """Not a byte of the request, and no second try: the run stops."""
-    reply, server = await over_tls(serving_as(trusting, name), saying(WHOLE))
+    reply, server = await over_tls(make(trusting), saying(WHOLE))
     assert reply == Lost("tls", sent=False, untrusted=True)
     assert judged(reply) == Abort("tls")
     assert server.requests == []
 
 
-async def test_t3_an_authority_that_nobody_told_us_to_trust(certificates: Path) -> None:
+async def test_t3_an_authority_that_nobody_told_us_to_trust(authority: Authority) -> None:
     """The good certificate is none on a machine that does not know its authority."""
-    reply, server = await over_tls(serving_as(certificates, "good"), saying(WHOLE))
+    reply, server = await over_tls(authority.serving(), saying(WHOLE))
     assert reply == Lost("tls", sent=False, untrusted=True)
     assert server.requests == []
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-async def test_t4_old_tls_is_refused(trusting: Path) -> None:
-    """TLS 1.2 at least."""
-    context = serving_as(trusting, "good")
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = ssl.TLSVersion.TLSv1
-    context.maximum_version = ssl.TLSVersion.TLSv1_1
-    reply, server = await over_tls(context, saying(WHOLE))
+@pytest.mark.parametrize("make", OLD.values(), ids=OLD)
+async def test_t4_old_tls_is_refused(
+    trusting: Authority, make: Callable[[Authority], ssl.SSLContext]
+) -> None:
+    """TLS 1.2 at least, with ciphers that prove something."""
+    reply, server = await over_tls(make(trusting), saying(WHOLE))
     assert isinstance(reply, Lost)
     assert not reply.sent
+    assert isinstance(judged(reply), Abort)
     assert server.requests == []
 
 
-async def garbled(_: Server, reader: Reader, writer: Writer) -> None:
-    """Speak plain HTTP where TLS was expected."""
-    await reader.read(100)
-    writer.write(WHOLE)
-    await asyncio.sleep(0.05)
-
-
-async def cut_short(_: Server, reader: Reader, writer: Writer) -> None:
-    """Hang up in the middle of the handshake."""
-    await reader.read(100)
-    writer.close()
-
-
-async def reset_early(_: Server, reader: Reader, writer: Writer) -> None:
-    """Reset in the middle of the handshake."""
-    await reader.read(100)
-    reset(writer)
-
-
 @pytest.mark.usefixtures("trusting")
-@pytest.mark.parametrize("script", [garbled, cut_short, reset_early])
+@pytest.mark.parametrize("script", BROKEN_HANDSHAKES.values(), ids=BROKEN_HANDSHAKES)
 async def test_t4_a_handshake_that_fails_sent_nothing(script: Script) -> None:
-    """Plain HTTP on the port, or a connection that ends early."""
-    reply, _ = await over_tls(None, script)
+    """Plain HTTP on the port, an alert, or a connection that ends early."""
+    reply, server = await over_tls(None, script)
     assert isinstance(reply, Lost)
     assert not reply.sent
+    assert isinstance(judged(reply), Abort)
+    assert server.fired == 1
+    assert bytes(server.heard[:2]) == TLS_RECORD
+    assert b"pass-7f3a" not in server.heard
 
 
 @pytest.mark.usefixtures("trusting")
@@ -885,11 +729,10 @@ async def test_t4_a_handshake_that_never_ends_is_given_up() -> None:
     assert reply.reason in {"timeout", "connect_timeout"}
 
 
-async def test_a_context_of_the_callers_own(certificates: Path) -> None:
+async def test_a_context_of_the_callers_own(authority: Authority) -> None:
     """Tests and tools may bring theirs."""
-    context = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
-    server = Server(saying(WHOLE), serving_as(certificates, "good"))
-    async with server.running():
+    context = ssl.create_default_context(cafile=str(authority.file))
+    async with Server(saying(WHOLE), authority.serving()).running() as server:
         url = f"https://localhost:{server.port}"
         async with client(url, tls=context) as mine:
             assert judged(await post(mine)) == Accepted()
