@@ -80,6 +80,7 @@ def summary(
             in_flight_utilisation=round(last.utilisation if last is not None else 0.0, 4),
             latency_ms=reports.latency(progress),
         ),
+        in_flight=reports.in_flight(progress) if busy else reports.InFlight(),
         chain_head=head,
     )
 

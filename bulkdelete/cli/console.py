@@ -255,16 +255,16 @@ def expected(chunks: int, cap: int, latency: float = 1.0) -> str:
 
 
 def report_lines(report: "Report") -> list[str]:
-    """Describe a run's balance."""
-    ids, requests = report.ids, report.requests
+    """Describe a run's balance. What a living process has out is in flight, not in doubt."""
+    ids, requests, out = report.ids, report.requests, report.in_flight
     planned = ids["accepted"] + ids["rejected"] + ids["ambiguous"] + ids["unsent"]
     lines = [
         f"Run {report.run_dir}: {report.state}"
         + (f", exit {report.exit_code}" if report.exit_code is not None else ""),
         (
             f"  accepted {ids['accepted']:,} of {planned:,} planned IDs;"
-            f" rejected {ids['rejected']:,}, ambiguous {ids['ambiguous']:,},"
-            f" unsent {ids['unsent']:,}"
+            f" rejected {ids['rejected']:,}, ambiguous {ids['ambiguous'] - out.ids:,},"
+            f" unsent {ids['unsent']:,}" + (f"; in flight now {out.ids:,}" if out.requests else "")
         ),
         (
             f"  read {ids['read']:,}: duplicate {ids['duplicate']:,},"
@@ -274,13 +274,19 @@ def report_lines(report: "Report") -> list[str]:
         (
             f"  requests {requests['sent']:,}: accepted {requests['accepted']:,},"
             f" rejected {requests['rejected']:,}, throttled {requests['throttled']:,},"
-            f" in doubt {requests['ambiguous']:,}; failed before they left {requests['failed']:,};"
+            f" in doubt {requests['ambiguous'] - out.requests:,};"
+            f" failed before they left {requests['failed']:,};"
             f" chunks sent again {requests['resent_chunks']:,}"
         ),
     ]
-    if report.timing.send_s:
-        lines.append(
-            f"  sending took {report.timing.send_s:,.1f} s,"
-            f" slots in use {report.timing.in_flight_utilisation:.1%}"
-        )
-    return lines
+    return lines + _timing_lines(report)
+
+
+def _timing_lines(report: "Report") -> list[str]:
+    """Say how long sending took; the use of the slots only where there was any to measure."""
+    timing = report.timing
+    if not timing.send_s:
+        return []
+    used = timing.in_flight_utilisation
+    share = f", slots in use {used:.1%}" if used else ""
+    return [f"  sending took {timing.send_s:,.1f} s{share}"]

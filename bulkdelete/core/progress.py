@@ -141,6 +141,7 @@ class Progress:
                 self._open(record)
             case log.Abandon():
                 self.abandoned = True
+                self.last_at = record.at
             case _:
                 pass  # a setting changes nothing of what is known
 
@@ -314,9 +315,16 @@ class Progress:
         since = [p.doubt_since for p in self._unsettled() if p.doubt_since is not None]
         return min(since, default=None)
 
+    def open_pieces(self) -> "Iterator[tuple[Span, PieceState]]":
+        """Yield the pieces that have an intent and no outcome."""
+        for pieces in self.pieces.values():
+            for span, piece in pieces.items():
+                if piece.open_since is not None:
+                    yield span, piece
+
     def open_attempts(self) -> int:
         """Count the attempts that have an intent and no outcome."""
-        return sum(1 for piece in self._unsettled() if piece.open_since is not None)
+        return sum(1 for _ in self.open_pieces())
 
 
 _BADNESS = (State.ACCEPTED, State.REJECTED, State.UNSENT, State.AMBIGUOUS)

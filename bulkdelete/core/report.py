@@ -38,6 +38,13 @@ class Timing(msgspec.Struct, frozen=True):
     latency_ms: Latency = Latency()
 
 
+class InFlight(msgspec.Struct, frozen=True):
+    """What a running process has out at this moment; `ids` and `requests` count it ambiguous."""
+
+    ids: int = 0
+    requests: int = 0
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The summary. `ids` always add up: `read` is the sum of the other eight."""
 
@@ -52,6 +59,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     chunks: dict[str, int]
     requests: dict[str, int]
     timing: Timing
+    in_flight: InFlight = InFlight()
     chain_head: str = ""
     notes: tuple[str, ...] = ()
 
@@ -91,6 +99,12 @@ def request_counts(progress: "Progress | None") -> dict[str, int]:
     found = {name: getattr(progress.requests, name) for name in names}
     found["ambiguous"] += progress.open_attempts()
     return found | {"resent_chunks": len(progress.resent)}
+
+
+def in_flight(progress: "Progress") -> InFlight:
+    """Count what a process that is alive has out, and what was not in doubt before."""
+    spans = [span for span, piece in progress.open_pieces() if piece.doubt is None]
+    return InFlight(sum(map(len, spans)), progress.open_attempts())
 
 
 def latency(progress: "Progress | None") -> Latency:

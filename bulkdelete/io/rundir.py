@@ -214,6 +214,12 @@ class RunDir:
         finally:
             held.release()
 
+    def remove(self) -> None:
+        """Remove it all. It loses its name first: what is left of it after a crash is no run."""
+        going = self.path.with_name(f".removing-{self.path.name}-{secrets.token_hex(4)}")
+        self.path.rename(going)
+        shutil.rmtree(going)
+
     def busy(self) -> bool:
         """Tell whether a process holds the run now; writes nothing."""
         try:

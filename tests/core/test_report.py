@@ -10,6 +10,7 @@ from bulkdelete.core.model import Balance, State
 from bulkdelete.core.plan import Counts
 from bulkdelete.core.progress import Progress
 from bulkdelete.core.report import (
+    InFlight,
     Latency,
     Report,
     Timing,
@@ -17,6 +18,7 @@ from bulkdelete.core.report import (
     balance,
     chunk_counts,
     exit_code_of,
+    in_flight,
     latency,
     request_counts,
 )
@@ -55,6 +57,16 @@ def some_progress() -> Progress:
             attempt(2, 3, "")[0],
         ]
     )
+
+
+def test_what_is_in_flight_was_not_in_doubt_before() -> None:
+    """An open attempt is in flight; an earlier doubt about the same IDs stays a doubt."""
+    progress = some_progress()
+    assert in_flight(progress) == InFlight(3, 1)
+    progress.apply(log.Start(at=4.0, pid=2, machine="m", in_flight=3, todo=2))
+    progress.apply(log.Intent(chunk=2, lo=0, hi=3, attempt=2, digest="d", at=5.0))
+    progress.apply(log.Intent(chunk=3, lo=0, hi=1, attempt=1, digest="d", at=5.0))
+    assert in_flight(progress) == InFlight(1, 2)
 
 
 def test_s6_before_a_run_everything_planned_is_unsent() -> None:
