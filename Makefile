@@ -6,11 +6,12 @@ READY := $(VENV)/.ready
 # The system's own pip fills the environment: Debian splits off what would put one inside.
 INSTALL := $(PYTHON) -m pip --python $(BIN)/python install
 LOCKING := build/locking
+SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test prove faults lint cover check format bench lock clean
+.PHONY: help run test prove faults kills lint cover check format bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +38,9 @@ faults: $(READY) ## faults that need root and Debian packages; every row of the 
 	$(BIN)/python -m tests.faults.injectors
 	$(BIN)/python -m pytest -m faults -q
 	$(BIN)/python -m tests.faults.rows
+
+kills: $(READY) ## thousands of deaths at seeded points, and what is left of each (SEEDS=2000)
+	$(BIN)/python -m tests.faults.kills --count $(SEEDS)
 
 lint: $(READY) ## rules, format and types
 	$(BIN)/ruff check .
