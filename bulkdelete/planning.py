@@ -13,11 +13,13 @@ from bulkdelete.core import guards
 from bulkdelete.core import index as codes
 from bulkdelete.core import plan as plans
 from bulkdelete.core.chunks import Chunker
+from bulkdelete.core.damage import Detector, Finding
 from bulkdelete.core.dedup import Seen, SeenIds
 from bulkdelete.core.digests import keyed, leaf
-from bulkdelete.core.identities import ProtectRules, faults, mask
+from bulkdelete.core.identities import ProtectRules, faults, joined, mask
 from bulkdelete.core.layout import Format, Layout, Reading
 from bulkdelete.core.model import Batch, Chunk, Kind, State
+from bulkdelete.core.shapes import proven
 from bulkdelete.errors import InputError, UsageError
 from bulkdelete.io import source
 from bulkdelete.reading import STDIN, Part, batches, kept, layout_of, own_marks
@@ -62,6 +64,7 @@ class Findings:
     first: str = ""
     last: str = ""
     examples: list[str] = field(default_factory=list)
+    damage: list[Finding] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class _Survey:
         self._out = {codes.DUPLICATE: 0, codes.PROTECTED: 0, codes.OUT: 0}
         self._reasons: dict[str, int] = {}
         self._findings = Findings()
+        self._detectors = {kind: Detector(kind) for kind in Kind}
 
     async def read(self, number: int, part: Part) -> None:
         """Read one part."""
@@ -171,14 +175,23 @@ class _Survey:
 
     def _others(self, part: Part, batch: Batch) -> dict[int, int]:
         """Find what is not planned: position -> code."""
-        invalid = faults(batch.ids)
+        data = joined(batch.ids)
+        shape = proven(batch.ids, data)
+        invalid = {} if shape else faults(batch.ids, data)
         invalid.update(batch.faults)
         for position in sorted(invalid):
             self._invalid(part, batch.lines[position], invalid[position])
         others = dict.fromkeys(invalid, codes.OUT)
         for kind, positions in _of_kinds(batch, others):
-            ids = batch.ids if positions is None else [batch.ids[one] for one in positions]
-            for place in self._seen.repeated(ids, kind):
+            ids, lines = batch.ids, batch.lines
+            if positions is not None:
+                ids, lines = [ids[one] for one in positions], [lines[one] for one in positions]
+                data = joined(ids)
+            if shape and positions is None:
+                self._detectors[kind].look_at(shape, ids, part.name, lines)
+            else:
+                self._detectors[kind].look(ids, data, part.name, lines)
+            for place in self._seen.repeated(ids, kind, data):
                 others[place if positions is None else positions[place]] = codes.DUPLICATE
             for place in self._rules.matches(ids, kind):
                 others.setdefault(place if positions is None else positions[place], codes.PROTECTED)
@@ -214,6 +227,8 @@ class _Survey:
         """Close the chunks that are open and put the plan together."""
         for chunk in self._chunker.close():
             self._add(chunk)
+        for detector in self._detectors.values():
+            self._findings.damage += detector.findings()
         sections = self._index.sections()
         counts = self._counts()
         bound = self._bound(protect)
@@ -236,6 +251,7 @@ class _Survey:
             reasons=tuple(self._reasons),
             index_sha256=whole.hexdigest(),
             seconds=0.0,
+            warnings=tuple(map(str, self._findings.damage)),
         )
         return Planned(plan, sections, self._findings)
 

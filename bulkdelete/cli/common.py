@@ -12,7 +12,7 @@ import msgspec
 from bulkdelete import planning, runs
 from bulkdelete.cli import STDIN_PATH
 from bulkdelete.cli.console import plan_lines
-from bulkdelete.cli.flags import OutputFlags, given
+from bulkdelete.cli.flags import AcceptFlags, OutputFlags, given
 from bulkdelete.core import guards
 from bulkdelete.core.plan import Plan
 from bulkdelete.errors import UsageError
@@ -41,9 +41,11 @@ def load_settings(output: OutputFlags, flags: Mapping[str, Any]) -> Settings:
 class Intake:
     """The input of one command: its parts, and the draft directory that is made for it."""
 
-    def __init__(self, inputs: Sequence[str], settings: Settings) -> None:
+    def __init__(self, inputs: Sequence[str], settings: Settings, accept: AcceptFlags) -> None:
         if not inputs:
             raise UsageError("input_missing", "no input was named", "bulkdelete plan FILE")
+        guards.check_rules(accept.accept_damage)
+        self.accept = accept
         self.settings = settings
         self.draft = Draft(_runs_place(settings), settings.key_file)
         self._inputs = inputs
@@ -132,9 +134,10 @@ def _runs_place(settings: Settings) -> Path:
     return settings.run_dir.absolute().parent
 
 
-def check(made: Planned, settings: Settings) -> None:
+def check(made: Planned, settings: Settings, accept: AcceptFlags) -> None:
     """Apply the guards that look at the plan alone."""
     guards.check_invalid(made.plan.counts, settings.max_invalid, made.findings.invalid)
+    guards.check_damage(made.findings.damage, accept.accept_damage)
     guards.check_size(made.plan.counts, settings.max_deletes, settings.expect_count)
 
 

@@ -229,6 +229,7 @@ def plan_lines(plan: "Plan", findings: "Findings | None", cap: int) -> list[str]
         f"  chunks       {counts.chunks:>12,} of up to {plan.bound.chunk_size}",
         f"  duration     about {expected(counts.chunks, cap)} at {cap} in flight and 1 s an answer",
     ]
+    lines.extend(f"  WARNING      {one}" for one in plan.warnings)
     return lines + (_finding_lines(findings) if findings else [])
 
 

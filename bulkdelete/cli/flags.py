@@ -95,6 +95,17 @@ class GuardFlags:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
+class AcceptFlags:
+    """Ways round a guard, each by its name; from the command line and from nowhere else."""
+
+    accept_damage: Annotated[
+        tuple[str, ...],
+        Parameter(group=_GUARDS, help="Damage of the list that is meant so, by its rule."),
+    ] = ()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class SendFlags:
     """How it is sent; free on resume."""
 

@@ -6,13 +6,20 @@ from cyclopts import Parameter
 
 from bulkdelete.cli.common import Intake, check, refuse_emulator, settings_of, show_plan
 from bulkdelete.cli.console import execute
-from bulkdelete.cli.flags import GuardFlags, InputFlags, OutputFlags, PlaceFlags, RunsFlags
+from bulkdelete.cli.flags import (
+    AcceptFlags,
+    GuardFlags,
+    InputFlags,
+    OutputFlags,
+    PlaceFlags,
+    RunsFlags,
+)
 
 if TYPE_CHECKING:
     from bulkdelete.cli.console import Console
 
 _IN, _PLACE, _GUARD = InputFlags(), PlaceFlags(), GuardFlags()
-_RUNS, _OUT = RunsFlags(), OutputFlags()
+_RUNS, _OUT, _ACCEPT = RunsFlags(), OutputFlags(), AcceptFlags()
 
 
 def plan(
@@ -20,6 +27,7 @@ def plan(
     reading: InputFlags = _IN,
     place: PlaceFlags = _PLACE,
     guard: GuardFlags = _GUARD,
+    accept: AcceptFlags = _ACCEPT,
     where: RunsFlags = _RUNS,
     output: OutputFlags = _OUT,
 ) -> int:
@@ -30,11 +38,11 @@ def plan(
 
         settings = settings_of(output, reading, place, guard, where)
         refuse_emulator(settings)
-        intake = Intake(inputs, settings)
+        intake = Intake(inputs, settings, accept)
         try:
             made = await intake.plan(await intake.wish())
             show_plan(console, made, settings)
-            check(made, settings)
+            check(made, settings, accept)
             run = intake.keep(made)
         finally:
             intake.draft.discard()

@@ -18,6 +18,7 @@ from bulkdelete.cli.common import (
 )
 from bulkdelete.cli.console import execute
 from bulkdelete.cli.flags import (
+    AcceptFlags,
     ApprovalFlags,
     GuardFlags,
     InputFlags,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from bulkdelete.settings import Credentials, Settings
 
 _IN, _PLACE, _GUARD, _SEND = InputFlags(), PlaceFlags(), GuardFlags(), SendFlags()
-_APPROVAL, _RUNS, _OUT = ApprovalFlags(), RunsFlags(), OutputFlags()
+_APPROVAL, _ACCEPT, _RUNS, _OUT = ApprovalFlags(), AcceptFlags(), RunsFlags(), OutputFlags()
 
 
 def run(  # noqa: PLR0913 - one per group of flags
@@ -47,6 +48,7 @@ def run(  # noqa: PLR0913 - one per group of flags
     reading: InputFlags = _IN,
     place: PlaceFlags = _PLACE,
     guard: GuardFlags = _GUARD,
+    accept: AcceptFlags = _ACCEPT,
     approval: ApprovalFlags = _APPROVAL,
     sending: SendFlags = _SEND,
     where: RunsFlags = _RUNS,
@@ -71,7 +73,7 @@ def run(  # noqa: PLR0913 - one per group of flags
         if dry_run and (abandon or again):
             raise UsageError("dry_run", "--dry-run gives up nothing: leave --abandon, --again out")
         credentials = None if dry_run else credentials_of(settings)
-        intake = Intake(inputs, settings)
+        intake = Intake(inputs, settings, accept)
         chosen = await _choose(
             console,
             intake,
@@ -168,7 +170,7 @@ async def _make(
 
     made = await intake.plan(wish)
     show_plan(console, made, intake.settings)
-    check(made, intake.settings)
+    check(made, intake.settings, intake.accept)
     if given_up is not None:
         await runs.abandon(given_up, time.time())
     if intake.settings.run_dir is not None:

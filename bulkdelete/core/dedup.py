@@ -21,8 +21,11 @@ class Seen(Protocol):
         """Prepare for about `count` IDs of a kind."""
         ...
 
-    def repeated(self, ids: "Sequence[str]", kind: Kind) -> list[int]:
-        """Add `ids`; return the positions of those seen before, here or earlier."""
+    def repeated(self, ids: "Sequence[str]", kind: Kind, data: bytes | None = None) -> list[int]:
+        """Add `ids`; return the positions of those seen before, here or earlier.
+
+        `data` are the IDs joined by line feeds, when the caller has it.
+        """
         ...
 
 
@@ -35,8 +38,9 @@ class SeenIds:
     def expect(self, count: int, kind: Kind) -> None:
         """Nothing to prepare: a set grows by itself."""
 
-    def repeated(self, ids: "Sequence[str]", kind: Kind) -> list[int]:
+    def repeated(self, ids: "Sequence[str]", kind: Kind, data: bytes | None = None) -> list[int]:
         """Add `ids`; return the positions of those seen before, here or earlier."""
+        del data  # they are compared one by one
         seen = self._ids[kind]
         if seen.isdisjoint(ids):
             before = len(seen)

@@ -5,14 +5,16 @@ A guard that cannot decide refuses: so comparisons ask for what must hold, and N
 
 from typing import TYPE_CHECKING
 
+from bulkdelete.core.damage import RULES
 from bulkdelete.core.model import State
 from bulkdelete.core.plan import SHORT_DIGEST
-from bulkdelete.errors import GuardError, InputError
+from bulkdelete.errors import GuardError, InputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bulkdelete.core.checkpoint import Approval
+    from bulkdelete.core.damage import Finding
     from bulkdelete.core.plan import Counts
 
 DOUBT_LIVES = 24 * 3600.0
@@ -60,6 +62,30 @@ def check_invalid(counts: "Counts", max_percent: float, examples: "Sequence[str]
         f"{max_percent:g} %); nothing was sent. The first: {first}",
         "correct the list, or allow the share with --max-invalid",
     )
+
+
+def check_damage(findings: "Sequence[Finding]", accepted: "Sequence[str]") -> None:
+    """Refuse a list that shows damage which nobody named as meant."""
+    refused = [one for one in findings if one.refuse and one.rule not in accepted]
+    if refused:
+        raise GuardError(
+            "damage",
+            f"this looks like the wrong list, or a damaged one; nothing was sent. {refused[0]}"
+            + "".join(f"; {one}" for one in refused[1:]),
+            "correct the list; or, where it is meant so, say "
+            + " ".join(f"--accept-damage {rule}" for rule in sorted({one.rule for one in refused})),
+        )
+
+
+def check_rules(accepted: "Sequence[str]") -> None:
+    """Refuse to accept damage that is no rule: a mistyped word must not pass for an answer."""
+    for one in accepted:
+        if one not in RULES:
+            raise UsageError(
+                "accept_damage",
+                "--accept-damage names no rule of the damage detector",
+                f"the rules are: {' '.join(RULES)}",
+            )
 
 
 def check_digest(plan_digest: str, given: str) -> None:

@@ -34,15 +34,15 @@ class SeenHashes:
         """Make room for `count` IDs of a kind at once, which is cheaper than growing."""
         self._tables[kind].reserve(count)
 
-    def repeated(self, ids: "Sequence[str]", kind: Kind) -> list[int]:
+    def repeated(self, ids: "Sequence[str]", kind: Kind, data: bytes | None = None) -> list[int]:
         """Add valid `ids`; return the positions of those seen before, here or earlier."""
         if not ids:
             return []
         digest = xxhash.xxh3_128_digest
         # Valid IDs hold no line feed, so this takes them apart as they were put together.
-        parts = "\n".join(ids).encode().split(b"\n")
-        data = b"".join(map(digest, parts, repeat(self._seed)))
-        words = np.frombuffer(bytearray(data), np.uint64).reshape(-1, 2)
+        parts = ("\n".join(ids).encode() if data is None else data).split(b"\n")
+        hashes = b"".join(map(digest, parts, repeat(self._seed)))
+        words = np.frombuffer(bytearray(hashes), np.uint64).reshape(-1, 2)
         found: list[int] = np.flatnonzero(self._tables[kind].add(words)).tolist()
         return found
 

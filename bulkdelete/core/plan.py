@@ -97,6 +97,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     index_sha256: str
     seconds: float
+    warnings: tuple[str, ...] = ()
 
     @property
     def draft(self) -> bool:

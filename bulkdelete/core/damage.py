@@ -1,0 +1,299 @@
+"""The damage detector: what a whole list says about itself, when it is not the list one meant.
+
+It looks at every valid ID while the plan is made, and changes none: an ID that is odd is sent
+exactly, or the whole plan is refused. A *finding* is a rule of docs/damage.md, how many IDs it is
+about, and where the first are. Above a rule's threshold the plan is refused, until the rule is
+named by `--accept-damage`.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bulkdelete.core.model import Kind
+from bulkdelete.core.shapes import Mark, Shape, looked_at, uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_PLACES = 3
+"""How many places a finding names."""
+
+_MANY_PERCENT = 1
+_MANY = 10
+"""So many IDs, and more than so many percent of all, are damage and not one odd ID."""
+
+_COLUMN_OF = 10
+"""A column is of one shape when at most one ID in so many has another."""
+
+_EXACT_DIGITS = 15
+"""As many digits of a number as a spreadsheet keeps; the rest become zeros."""
+
+_BLOCK = 50
+_MOST_BLOCKS = 4096
+
+RULES = {
+    Mark.SCIENTIFIC.value: "are numbers in scientific notation, as a spreadsheet writes them",
+    Mark.TRAILING_ZERO.value: "are whole numbers that became decimals (12345.0)",
+    "rounded": "are long numbers that end in zeros after the 15th digit, as a spreadsheet rounds",
+    "lost_zeros": "are numbers shorter than the usual width of this zero-padded column",
+    Mark.TWO_IDS.value: "hold more than one ID in a cell",
+    Mark.HEADER.value: "are the name of a column: a header among the IDs",
+    "emails_among_ids": "are e-mail addresses in a column of other IDs",
+    "ids_among_emails": "are no e-mail addresses in a column of them",
+    "guid_as_identity": "look like CleverTap IDs (guid), and are planned as identities",
+    "identity_as_guid": "are e-mails, phone numbers or integers, and are planned as CleverTap IDs",
+    "changed_shape": "come after the place where the column changes its shape",
+    Mark.DECOMPOSED.value: "are written with separate accents (not NFC); forms are kept distinct",
+}
+"""Each rule, and what it says of the IDs it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`count` IDs fall under `rule`; `places` are the first ("file:line"); `refuse` the plan."""
+
+    rule: str
+    count: int
+    of: int
+    places: tuple[str, ...]
+    refuse: bool
+
+    def __str__(self) -> str:
+        where = f" (the first: {', '.join(self.places)})" if self.places else ""
+        return f"{self.rule}: {self.count:,} of {self.of:,} IDs {RULES[self.rule]}{where}"
+
+
+@dataclass(slots=True)
+class _Block:
+    """Consecutive IDs: how many of each shape, and where the first is."""
+
+    shapes: Counter[Shape]
+    place: str
+
+
+@dataclass(slots=True)
+class _Integers:
+    """IDs that are digits only, by their length."""
+
+    lengths: Counter[int] = field(default_factory=Counter)
+    padded: Counter[int] = field(default_factory=Counter)
+    rounded: Counter[int] = field(default_factory=Counter)
+
+
+class Detector:
+    """Looks at the IDs of one kind, in input order."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._shapes: Counter[Shape] = Counter()
+        self._marks: Counter[Mark] = Counter()
+        self._integers = _Integers()
+        self._places: dict[object, list[str]] = {}
+        self._blocks: list[_Block] = []
+
+    def look(self, ids: "Sequence[str]", data: bytes, name: str, lines: "Sequence[int]") -> None:
+        """Take the next valid IDs, the same joined by line feeds, and their lines in `name`."""
+        if ids:
+            self.look_at(uniform(ids, data), ids, name, lines)
+
+    def look_at(
+        self, shape: Shape | None, ids: "Sequence[str]", name: str, lines: "Sequence[int]"
+    ) -> None:
+        """Take IDs that are all of one shape and have no marks; None: of which nothing is known."""
+        if shape is None:
+            self._look_closely(ids, name, lines)
+            return
+        self._add_shape(shape, len(ids), f"{name}:{lines[0]}")
+        if shape is Shape.INTEGER:
+            self._count_integers(ids, name, lines)
+
+    def _look_closely(self, ids: "Sequence[str]", name: str, lines: "Sequence[int]") -> None:
+        looks = list(map(looked_at, ids))
+        shapes = [shape for shape, _ in looks]
+        for position, (_, marks) in enumerate(looks):
+            for mark in marks:
+                self._marks[mark] += 1
+                self._note(mark, name, lines[position])
+        for start in range(0, len(ids), _BLOCK):
+            for shape, count in Counter(shapes[start : start + _BLOCK]).items():
+                at = shapes.index(shape, start)
+                self._add_shape(shape, count, f"{name}:{lines[at]}", joins=at != start)
+        places = [place for place, shape in enumerate(shapes) if shape is Shape.INTEGER]
+        if places:
+            numbers = [ids[place] for place in places]
+            self._count_integers(numbers, name, [lines[place] for place in places])
+
+    def _add_shape(self, shape: Shape, count: int, place: str, *, joins: bool = False) -> None:
+        self._shapes[shape] += count
+        noted = self._places.setdefault(shape, [])
+        if len(noted) < _PLACES:
+            noted.append(place)
+        if joins:
+            self._blocks[-1].shapes[shape] += count
+            return
+        self._blocks.append(_Block(Counter({shape: count}), place))
+        if len(self._blocks) > _MOST_BLOCKS:
+            self._blocks = _in_pairs(self._blocks)
+
+    def _note(self, what: object, name: str, line: int) -> None:
+        noted = self._places.setdefault(what, [])
+        if len(noted) < _PLACES:
+            noted.append(f"{name}:{line}")
+
+    def _count_integers(self, ids: "Sequence[str]", name: str, lines: "Sequence[int]") -> None:
+        seen = self._integers
+        lengths = Counter(map(len, ids))
+        seen.lengths.update(lengths)
+        seen.padded.update(len(one) for one in ids if one[0] == "0")
+        if max(lengths) > _EXACT_DIGITS:
+            for position, one in enumerate(ids):
+                if len(one) > _EXACT_DIGITS and not one[_EXACT_DIGITS:].strip("0"):
+                    seen.rounded[len(one)] += 1
+                    self._note("rounded", name, lines[position])
+        for length in lengths:
+            if len(self._places.get(length, ())) < _PLACES:
+                for position, one in enumerate(ids):
+                    if len(one) == length and one[0] != "0":
+                        self._note(length, name, lines[position])
+                        break
+
+    # --- the end ---
+
+    def findings(self) -> list[Finding]:
+        """Say what is wrong with the list, by the rules."""
+        found = [self._marked(mark) for mark in Mark]
+        found += [self._rounded(), self._lost_zeros(), self._emails(), self._kinds()]
+        found.append(self._changed())
+        return [one for one in found if one is not None]
+
+    @property
+    def _all(self) -> int:
+        return self._shapes.total()
+
+    def _finding(self, rule: str, count: int, places: "Iterable[str]", *, refuse: bool) -> Finding:
+        return Finding(rule, count, self._all, tuple(places)[:_PLACES], refuse)
+
+    def _marked(self, mark: Mark) -> Finding | None:
+        count = self._marks[mark]
+        if not count:
+            return None
+        # A header is never an ID; separate accents are no damage, but good to know.
+        certain = mark is Mark.HEADER
+        refuse = mark is not Mark.DECOMPOSED and (certain or _many(count, self._all))
+        return self._finding(mark.value, count, self._places[mark], refuse=refuse)
+
+    def _rounded(self) -> Finding | None:
+        """One number in ten ends in a zero, one in a hundred in two: count only what is beyond."""
+        seen = self._integers
+        count = sum(
+            number
+            for length, number in seen.rounded.items()
+            if number > 1 + 5 * seen.lengths[length] / 10 ** (length - _EXACT_DIGITS)
+        )
+        if not count:
+            return None
+        places = self._places["rounded"]
+        return self._finding("rounded", count, places, refuse=_many(count, self._all))
+
+    def _lost_zeros(self) -> Finding | None:
+        """Only a column that shows zeros in front can have lost some."""
+        seen = self._integers
+        total = seen.lengths.total()
+        if not seen.padded or total * 2 < self._all:
+            return None
+        width, usual = seen.lengths.most_common(1)[0]
+        if not seen.padded[width] or usual * 2 < total:
+            return None
+        short = {
+            length: seen.lengths[length] - seen.padded[length]
+            for length in sorted(seen.lengths)
+            if length < width and seen.lengths[length] > seen.padded[length]
+        }
+        count = sum(short.values())
+        if not count:
+            return None
+        places = [place for length in short for place in self._places[length]]
+        return self._finding("lost_zeros", count, places, refuse=_many(count, self._all))
+
+    def _emails(self) -> Finding | None:
+        """Count the minority: a column that is nearly all of one sort is meant to be so."""
+        emails, total = self._shapes[Shape.EMAIL], self._all
+        others = total - emails
+        if self._kind is Kind.GUID or not emails or not others:
+            return None
+        count = min(emails, others)
+        refuse = count * _COLUMN_OF <= total and _many(count, total)
+        if emails <= others:
+            places = self._places[Shape.EMAIL]
+            return self._finding("emails_among_ids", emails, places, refuse=refuse)
+        other = (shape for shape in self._shapes if shape is not Shape.EMAIL)
+        places = [place for shape in other for place in self._places[shape]]
+        return self._finding("ids_among_emails", others, places, refuse=refuse)
+
+    def _kinds(self) -> Finding | None:
+        """Count what is unmistakably of the other kind."""
+        rule, wrong = _WRONG[self._kind]
+        count = sum(self._shapes[shape] for shape in wrong)
+        if not count:
+            return None
+        places = [place for shape in wrong for place in self._places.get(shape, ())]
+        return self._finding(rule, count, places, refuse=_many(count, self._all))
+
+    def _changed(self) -> Finding | None:
+        """Find the one place before which nearly all IDs have one shape, and after it another."""
+        after = Counter(self._shapes)
+        before: Counter[Shape] = Counter()
+        best, found = 0, None
+        for block in self._blocks:
+            alike = _most(before) + _most(after)
+            if alike > best and self._turns(before, after):
+                best, found = alike, (after.total(), block.place)
+            before.update(block.shapes)
+            after.subtract(block.shapes)
+        if found is None:
+            return None
+        count, place = found
+        refuse = _many(min(count, self._all - count), self._all)
+        return self._finding("changed_shape", count, [place], refuse=refuse)
+
+    def _turns(self, before: Counter[Shape], after: Counter[Shape]) -> bool:
+        """Tell that two stretches are each of one shape, not the same, and long enough."""
+        return (
+            _pure(before, self._all)
+            and _pure(after, self._all)
+            and max(before, key=before.__getitem__) is not max(after, key=after.__getitem__)
+        )
+
+
+_WRONG = {
+    Kind.IDENTITY: ("guid_as_identity", (Shape.PREFIXED, Shape.HEX)),
+    Kind.GUID: ("identity_as_guid", (Shape.EMAIL, Shape.PHONE, Shape.INTEGER)),
+}
+
+
+def _many(count: int, of: int) -> bool:
+    """Tell that so many are damage: more than a percent, and ten or half of all."""
+    return count * 100 > of * _MANY_PERCENT and (count >= _MANY or count * 2 >= of)
+
+
+def _most(shapes: Counter[Shape]) -> int:
+    return max(shapes.values(), default=0)
+
+
+def _pure(shapes: Counter[Shape], total: int) -> bool:
+    """Tell that a stretch is of one shape, and long enough to say so."""
+    count = shapes.total()
+    return (
+        count * _COLUMN_OF >= total
+        and count >= _BLOCK
+        and _most(shapes) * _COLUMN_OF >= count * (_COLUMN_OF - 1)
+    )
+
+
+def _in_pairs(blocks: list[_Block]) -> list[_Block]:
+    """Join each two neighbours, so that the memory of a long list stays small."""
+    return [
+        _Block(sum((one.shapes for one in blocks[at : at + 2]), Counter()), blocks[at].place)
+        for at in range(0, len(blocks), 2)
+    ]
