@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from bulkdelete import reporting
+from bulkdelete import outcome_files, reporting
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core import guards
 from bulkdelete.core import report as reports
@@ -303,7 +303,7 @@ async def finish(job: Job, plan: "Plan", progress: "Progress", head: str) -> rep
         for old in {State.REJECTED, State.AMBIGUOUS} - set(states):
             (job.run.path / f"{old.value}.csv").unlink(missing_ok=True)
         if states:
-            await reporting.write_outcomes(job.run, plan, job.parts, progress, states)
+            await outcome_files.write_outcomes(job.run, plan, job.parts, progress, states)
     return report
 
 

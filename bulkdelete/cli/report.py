@@ -41,7 +41,7 @@ def report(  # noqa: PLR0913 - its flags
     """Write reports and outcome files of a run; tell what happened to one ID."""
 
     async def body(console: "Console") -> int:
-        from bulkdelete import reporting
+        from bulkdelete import outcome_files, reporting
         from bulkdelete.cli.common import parts_of
         from bulkdelete.cli.console import report_lines
         from bulkdelete.io.rundir import RunDir
@@ -67,7 +67,7 @@ def report(  # noqa: PLR0913 - its flags
         if found.state != "running":
             reporting.write(run, found, plan, progress, __version__)
         if wanted:
-            paths = await reporting.write_outcomes(
+            paths = await outcome_files.write_outcomes(
                 run, plan, parts, progress, wanted, _format(outcome_format)
             )
             for path in paths.values():

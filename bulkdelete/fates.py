@@ -1,0 +1,112 @@
+"""Every ID of a run again, in input order, with what became of it: input + index + checkpoint."""
+
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkdelete.core import index as codes
+from bulkdelete.core.model import Kind, State
+from bulkdelete.reading import batches, layout_of, reading_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+
+    from bulkdelete.core.layout import Layout
+    from bulkdelete.core.model import Batch
+    from bulkdelete.core.plan import Plan
+    from bulkdelete.core.progress import Progress
+    from bulkdelete.io.rundir import IndexFile
+    from bulkdelete.reading import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """One ID read: where, its original cells, and what became of it.
+
+    A planned one is ID `position` of chunk `chunk`; of the others both are None.
+    """
+
+    place: str
+    kind: Kind
+    identifier: str
+    cells: "Sequence[str]"
+    state: State
+    reason: str
+    chunk: int | None
+    position: int | None
+    layout: "Layout"
+
+
+class _Places:
+    """Finds the chunk of the n-th planned ID of a kind, n growing."""
+
+    def __init__(self, index: "IndexFile", size: int) -> None:
+        self._index = index
+        self._size = size
+        self._count = dict.fromkeys(Kind, 0)
+        self._seq = dict.fromkeys(Kind, -1)
+
+    def next(self, kind: Kind) -> tuple[int, int]:
+        """Return chunk number and position of the next planned ID of this kind."""
+        position = self._count[kind] % self._size
+        self._count[kind] += 1
+        if not position:
+            self._seq[kind] += 1
+            while self._index.chunk(self._seq[kind]).kind is not kind:
+                self._seq[kind] += 1
+        return self._seq[kind], position
+
+
+async def fates(
+    plan: "Plan", parts: "Sequence[Part]", index: "IndexFile", progress: "Progress"
+) -> "AsyncGenerator[list[Fate], None]":
+    """Read the input again and yield, batch by batch, what became of each ID."""
+    reading = reading_of(plan)
+    places = _Places(index, plan.bound.chunk_size)
+    record = out = 0
+    for part in parts:
+        layout = await layout_of(part, reading)
+        async with aclosing(batches(part, layout, keep_cells=True)) as stream:
+            async for batch in stream:
+                others = index.codes(record, len(batch.ids))
+                numbers = iter(index.reasons(out, sum(c == codes.OUT for c in others.values())))
+                record += len(batch.ids)
+                found = list(_fates(part, layout, batch, others, places, progress, plan, numbers))
+                out += sum(code == codes.OUT for code in others.values())
+                yield found
+
+
+def _fates(  # noqa: PLR0913, PLR0917 - one step of the walk above
+    part: "Part",
+    layout: "Layout",
+    batch: "Batch",
+    others: "Mapping[int, int]",
+    places: _Places,
+    progress: "Progress",
+    plan: "Plan",
+    numbers: "Iterator[int]",
+) -> "Iterator[Fate]":
+    for position, identifier in enumerate(batch.ids):
+        chunk = place = None
+        match others.get(position, codes.PLANNED):
+            case codes.PLANNED:
+                chunk, place = places.next(batch.kind(position))
+                state, reason = progress.state_of(chunk, place)
+            case codes.DUPLICATE:
+                state, reason = State.DUPLICATE, "read_before"
+            case codes.PROTECTED:
+                state, reason = State.PROTECTED, "protect_list"
+            case _:
+                state, reason = State.INVALID, plan.reasons[next(numbers)]
+        cells = batch.cells[position] if batch.cells is not None else ()
+        yield Fate(
+            f"{part.name}:{batch.lines[position]}",
+            batch.kind(position),
+            identifier,
+            cells,
+            state,
+            reason,
+            chunk,
+            place,
+            layout,
+        )

@@ -1,0 +1,149 @@
+"""Outcome files: the IDs of a state in their original columns and order, with reason and marker."""
+
+import csv
+import json
+from contextlib import ExitStack, aclosing
+from typing import IO, TYPE_CHECKING, Any
+
+from bulkdelete.core.guards import PLAN_LIVES
+from bulkdelete.core.layout import Format
+from bulkdelete.core.model import State
+from bulkdelete.core.outcomes import MARKER, escape, mark
+from bulkdelete.fates import fates
+from bulkdelete.io import files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bulkdelete.core.plan import Plan
+    from bulkdelete.core.progress import Progress
+    from bulkdelete.fates import Fate
+    from bulkdelete.io.rundir import RunDir
+    from bulkdelete.reading import Part
+
+
+async def write_outcomes(
+    run: "RunDir",
+    plan: "Plan",
+    parts: "Sequence[Part]",
+    progress: "Progress",
+    states: "Sequence[State]",
+    outcome_format: str = "csv",
+) -> "dict[State, Path]":
+    """Write one file for each state asked for, in input order; return the paths by state."""
+    paths = {state: run.path / f"{state.value}.{outcome_format}" for state in states}
+    # A plan that nobody approved yet grows old, too.
+    unapproved = plan.created + PLAN_LIVES
+    expires = progress.approval.expires if progress.approval else unapproved
+    index = run.index(plan)
+    with ExitStack() as stack:
+        stack.callback(index.close)
+        writers = {}
+        for state, path in paths.items():
+            path.unlink(missing_ok=True)
+            files.write_new(path)
+            file = stack.enter_context(
+                path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+            )
+            writers[state] = _writer(file, outcome_format, mark(state, expires))
+        async with aclosing(fates(plan, parts, index, progress)) as stream:
+            async for found in stream:
+                for fate in found:
+                    if fate.state in writers:
+                        writers[fate.state].add(fate)
+    return paths
+
+
+def _writer(file: "IO[str]", outcome_format: str, marker: str) -> "_Csv | _Jsonl":
+    return _Csv(file, marker) if outcome_format == "csv" else _Jsonl(file, marker)
+
+
+class _Csv:
+    """Original columns, `reason` and the marker; cells that a spreadsheet would run are escaped."""
+
+    def __init__(self, file: "IO[str]", marker: str) -> None:
+        self._csv = csv.writer(file, lineterminator="\n")
+        self._marker = marker
+        self._begun = False
+
+    def add(self, fate: "Fate") -> None:
+        names, cells = _columns(fate)
+        if not self._begun:
+            self._csv.writerow([*names, "reason", MARKER])
+            self._begun = True
+        self._csv.writerow([*map(escape, cells), fate.reason, self._marker])
+
+
+def _columns(fate: "Fate") -> "tuple[Sequence[str], Sequence[str]]":
+    """Return names and cells of a record; the ID alone where the input has no columns."""
+    layout = fate.layout
+    if layout.format is not Format.CSV:
+        return [fate.kind.value], [fate.identifier]
+    names: Sequence[str] = layout.header_names
+    if not layout.has_header:
+        names = [
+            fate.kind.value if number == layout.column else f"column_{number}"
+            for number in range(layout.width)
+        ]
+    cells = list(fate.cells)
+    if list(names[-2:]) == ["reason", MARKER]:
+        # An outcome file of an outcome file says what became of it now.
+        names, cells = names[:-2], cells[: len(names) - 2]
+    if layout.is_list and fate.state is not State.INVALID:
+        cells[layout.column] = json.dumps([fate.identifier], ensure_ascii=False)
+    return names, cells
+
+
+class _Jsonl:
+    """The original record (or its columns as an object), `reason` and the marker; exact."""
+
+    def __init__(self, file: "IO[str]", marker: str) -> None:
+        self._file = file
+        self._marker = marker
+
+    def add(self, fate: "Fate") -> None:
+        record: dict[str, Any]
+        if fate.layout.format is Format.JSONL:
+            record = _object(fate)
+        else:
+            names, cells = _columns(fate)
+            record = dict(zip(names, cells, strict=False))
+        record |= {"reason": fate.reason, MARKER: self._marker}
+        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _object(fate: "Fate") -> "dict[str, Any]":
+    try:
+        found = json.loads(fate.cells[0])
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        return {"record": fate.cells[0]}
+    if fate.state is State.INVALID:
+        return found
+    return _narrowed(found, fate.layout.path, fate.identifier)
+
+
+def _narrowed(
+    value: "dict[str, Any]", path: "tuple[str, ...]", identifier: str
+) -> "dict[str, Any]":
+    """Return a record with this one ID at its path: the others in a list have their own record."""
+    name = path[0].removesuffix("[]")
+    child = value.get(name)
+    if isinstance(child, list):
+        child = next((one for one in child if _holds(one, path[1:], identifier)), child)
+        inner = _narrowed(child, path[1:], identifier) if isinstance(child, dict) else identifier
+        return value | {name: [inner]}
+    if isinstance(child, dict) and path[1:]:
+        return value | {name: _narrowed(child, path[1:], identifier)}
+    return value | {name: identifier}
+
+
+def _holds(value: object, path: "tuple[str, ...]", identifier: str) -> bool:
+    """Tell whether an ID stands at a path inside a value."""
+    if isinstance(value, list):
+        return any(_holds(one, path, identifier) for one in value)
+    if path and isinstance(value, dict):
+        return _holds(value.get(path[0].removesuffix("[]")), path[1:], identifier)
+    return value == identifier and not path
