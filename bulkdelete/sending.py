@@ -417,6 +417,7 @@ def _refused_us(reason: str) -> ServerError:
         "redirect": "the server redirected the request elsewhere; it was not followed",
         "not_the_api": "what answered is not the API (HTML instead of JSON)",
         "tls": "the server could not prove who it is (TLS)",
+        "private_address": "the server's name leads to private addresses only, which are refused",
         "handshake_cut": "the server hung up before it had proved who it is (TLS)",
     }
     return ServerError(

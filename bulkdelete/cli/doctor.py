@@ -80,6 +80,8 @@ def _host(reply: "Reply") -> tuple[int, str]:
     from bulkdelete.core.model import HANDSHAKE_CUT, Lost
 
     if isinstance(reply, Lost):
+        if reply.reason == "private_address":
+            return 5, "its name leads to private addresses only, which are refused"
         if reply.untrusted or reply.reason == HANDSHAKE_CUT:
             return 5, "could not prove who it is (TLS)"
         return 75, f"no answer ({reply.reason})"

@@ -198,7 +198,8 @@ class Lost:
     """No answer: `reason` names the failure; `sent` says whether a byte may have left.
 
     `abandoned` says that we gave up waiting, so that the server may still be at work on it.
-    `untrusted` says that the other side could not prove who it is (TLS).
+    `untrusted` says that it cannot be the one we were to speak to: it did not prove who it is
+    (TLS), or its name leads into a private network.
     """
 
     reason: str

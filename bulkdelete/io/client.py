@@ -6,22 +6,20 @@ machine counts as sent, unless it is certain that not a byte of the request did.
 """
 
 import asyncio
-import ipaddress
 import os
-import socket
 import ssl
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
-from aiohttp.resolver import ThreadedResolver
 
 from bulkdelete.core.model import HANDSHAKE_CUT, Answer, Lost, Reply
 from bulkdelete.core.target import MAX_ANSWER, is_loopback, is_private
 from bulkdelete.errors import UsageError
+from bulkdelete.io.names import NotPublicError, PublicNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,31 +27,6 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 _EMULATOR_ACCOUNT = "EMULATOR"
-
-
-class _PublicOnly(AbstractResolver):
-    """Resolves names, and refuses addresses that are not on the public Internet."""
-
-    def __init__(self) -> None:
-        self._inner = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        here = is_loopback(host)
-        allowed = [
-            one
-            for one in found
-            if (address := ipaddress.ip_address(one["host"].partition("%")[0])).is_global
-            or (here and address.is_loopback)
-        ]
-        if not allowed:
-            raise OSError(None, f"{host} resolves to no public address")
-        return allowed
-
-    async def close(self) -> None:
-        await self._inner.close()
 
 
 def _tls() -> ssl.SSLContext:
@@ -101,7 +74,7 @@ class Client:
         connector = _CleanConnector(
             limit=self._connections,
             ssl=self._tls if self._tls is not None else True,
-            resolver=_PublicOnly(),
+            resolver=PublicNames(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -236,20 +209,30 @@ async def _bounded(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
 def lost(error: BaseException, *, sent: bool) -> Lost:
     """Name what an exception of aiohttp means for a request; `sent`: a byte may have left."""
     match error:
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return Lost("tls", sent=False, untrusted=True)
         case aiohttp.ConnectionTimeoutError():
             return Lost("connect_timeout", sent=False)
-        case aiohttp.ClientConnectorDNSError():
-            return Lost("dns", sent=False)
-        case aiohttp.ClientConnectorError(os_error=ConnectionResetError()):
-            # A refused connection is no reset: it stood, and ended in the handshake of TLS.
-            return Lost(HANDSHAKE_CUT, sent=False)
-        case aiohttp.ClientConnectorError():
-            return Lost("connect_failed", sent=False)
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorError():
+            return _unconnected(error)
         case asyncio.TimeoutError():
             return Lost("timeout", sent=sent, abandoned=sent)
         case aiohttp.ServerDisconnectedError() | OSError():
             return Lost("connection_lost", sent=sent)
         case _:
             return Lost("answer_unreadable", sent=sent)
+
+
+def _unconnected(
+    error: aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorError,
+) -> Lost:
+    """Name why there is no connection: nothing was sent."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return Lost("tls", sent=False, untrusted=True)
+        case aiohttp.ClientConnectorDNSError(os_error=NotPublicError()):
+            return Lost("private_address", sent=False, untrusted=True)
+        case aiohttp.ClientConnectorDNSError():
+            return Lost("dns", sent=False)
+        case aiohttp.ClientConnectorError(os_error=ConnectionResetError()):
+            # A refused connection is no reset: it stood, and ended in the handshake of TLS.
+            return Lost(HANDSHAKE_CUT, sent=False)
+    return Lost("connect_failed", sent=False)
