@@ -17,7 +17,10 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("version", "errors", "core.model"),
     ("core",),
-    ("io.files", "io.journal", "io.source", "io.names", "io.slots", "io.pacing", "io", "render"),
+    (
+        *("io.files", "io.journal", "io.source", "io.names", "io.connections", "io.slots"),
+        *("io.pacing", "io", "render"),
+    ),
     ("io.client", "io.rundir", "settings", "backlog", "turns"),
     ("reading", "dispatch"),
     ("fates",),
@@ -42,7 +45,7 @@ THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "numpy": ("core.hashtable",),
     "xxhash": ("core.hashtable",),
     "msgspec": ("core", "auditing", "cli", "demo", "emulator", "reporting"),
-    "aiohttp": ("io.client", "io.names", "emulator"),
+    "aiohttp": ("io.client", "io.names", "io.connections", "emulator"),
     "aiofiles": ("io.source",),
     "aiolimiter": ("io.pacing",),
     "filelock": ("io.rundir",),

@@ -9,16 +9,16 @@ import asyncio
 import os
 import ssl
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.connector import Connection
 
 from bulkdelete.core.model import HANDSHAKE_CUT, Answer, Lost, Reply
 from bulkdelete.core.target import MAX_ANSWER, is_loopback, is_private
 from bulkdelete.errors import UsageError
+from bulkdelete.io.connections import Connector
 from bulkdelete.io.names import NotPublicError, PublicNames
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Client:
         self._tls = tls if tls is not None or parts.scheme == "http" else _tls()
 
     async def __aenter__(self) -> Self:
-        connector = _CleanConnector(
+        connector = Connector(
             limit=self._connections,
             ssl=self._tls if self._tls is not None else True,
             resolver=PublicNames(),
@@ -145,26 +145,6 @@ class _Body(aiohttp.BytesPayload):
     ) -> None:
         await super().write_with_length(writer, content_length)
         self._departed()
-
-
-class _CleanConnector(aiohttp.TCPConnector):
-    """Never uses a connection again on which something came that nobody asked for.
-
-    HTTP/1.1 does not say which request an answer is for: what comes while a connection is idle
-    would be taken for the answer to the next request.
-    """
-
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: "list[Any]",
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as its base has it
-    ) -> Connection:
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            if connection.protocol is not None and not connection.protocol.should_close:
-                return connection
-            connection.close()
 
 
 class _Departure:

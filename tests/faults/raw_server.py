@@ -31,18 +31,22 @@ OK = b'{"status":"success"}'
 class Server:
     """Listens on loopback (or on a socket of the caller's), and remembers what it was sent.
 
-    `heard` is what came where no request was expected; `fired` counts the steps that were taken,
-    `unproven` the handshakes that the other side broke off.
+    `wanted` is the port that it takes, 0 for any; `port` the one that it has. `times` are those
+    of the loop at which the `requests` were whole; `heard` is what came where no request was
+    expected; `fired` counts the steps that were taken, `unproven` the handshakes that the other
+    side broke off.
     """
 
     script: Script
     tls: ssl.SSLContext | None = None
     listener: socket.socket | None = None
+    wanted: int = 0
     port: int = 0
     connections: int = 0
     fired: int = 0
     unproven: int = 0
     requests: list[bytes] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
     heard: bytearray = field(default_factory=bytearray)
     tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
 
@@ -55,7 +59,7 @@ class Server:
     async def running(self) -> "AsyncIterator[Server]":
         """Listen; at the end nothing is left of it."""
         if self.listener is None:
-            server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+            server = await asyncio.start_server(self._serve, "127.0.0.1", self.wanted)
         else:
             server = await asyncio.start_server(self._serve, sock=self.listener)
         self.port = server.sockets[0].getsockname()[1]
@@ -97,8 +101,10 @@ class Server:
         for line in head.lower().split(b"\r\n"):
             if line.startswith(b"content-length:"):
                 length = int(line.partition(b":")[2])
-        self.requests.append(head + await reader.readexactly(length))
-        return self.requests[-1]
+        whole = head + await reader.readexactly(length)
+        self.requests.append(whole)
+        self.times.append(asyncio.get_running_loop().time())
+        return whole
 
     @property
     def sent_ids(self) -> list[list[str]]:

@@ -1,0 +1,82 @@
+"""Connections that give an answer to nobody else, and take only so much of one.
+
+HTTP/1.1 does not say which request an answer is for, and sets no end to it: interim answers, heads,
+chunks' extensions and trailers may all go on for ever, below what a reader of the body sees.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp.connector import Connection
+
+from bulkdelete.core.target import MAX_ANSWER
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+
+MOST_BYTES = 2 * MAX_ANSWER
+"""Bytes that may come for one request, whatever they are: the body's share and as much again."""
+
+
+class Connector(aiohttp.TCPConnector):
+    """Never uses a connection again on which something came that nobody asked for.
+
+    What comes while a connection is idle would be taken for the answer to the next request.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: "list[Any]",
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as its base has it
+    ) -> Connection:
+        """Return a connection on which nothing came, and from now on only so much will."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is not None and not connection.protocol.should_close:
+                _bound(connection.protocol)
+                return connection
+            connection.close()
+
+
+def _bound(handler: "ResponseHandler") -> None:
+    """Allow `MOST_BYTES` to come from now on."""
+    transport = handler.transport
+    assert transport is not None, "a connection that is open has a transport"  # noqa: S101
+    bounded = transport.get_protocol()
+    if not isinstance(bounded, _Bounded):
+        bounded = _Bounded(handler, transport)
+        transport.set_protocol(bounded)
+    bounded.left = MOST_BYTES
+
+
+class _Bounded(asyncio.Protocol):
+    """Passes on what comes to aiohttp, and hangs up when it is too much."""
+
+    def __init__(self, handler: "ResponseHandler", transport: asyncio.Transport) -> None:
+        self.left = MOST_BYTES
+        self._handler = handler
+        self._transport = transport
+
+    def pause_writing(self) -> None:
+        self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._handler.resume_writing()
+
+    def eof_received(self) -> None:
+        self._handler.eof_received()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._handler.connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        if len(data) <= self.left:
+            self.left -= len(data)
+            self._handler.data_received(data)
+            return
+        left, self.left = self.left, 0
+        if left:
+            self._handler.data_received(data[:left])
+        self._transport.abort()
