@@ -11,10 +11,10 @@ SEEDS ?= 2000
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test prove faults kills lint cover check format bench lock clean
+.PHONY: help run test prove faults kills lint cover check format bench bench-gate lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -59,6 +59,9 @@ format: $(READY) ## lay the code out, and mend what can be mended
 
 bench: $(READY) ## how fast it is
 	$(BIN)/python -m tests.bench
+
+bench-gate: $(READY) ## the gate against named controllers, in virtual time
+	$(BIN)/python -m tests.bench.gate
 
 lock: ## pin the newest versions that pyproject.toml allows, with their hashes
 	$(PYTHON) -m venv --clear $(LOCKING)

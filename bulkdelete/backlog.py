@@ -1,7 +1,7 @@
 """Work that waits to be sent: fresh chunks (a bounded queue), halves of refused ones, retries.
 
 Until `open_up` is called, work is given out one at a time, and nothing fresh while the first
-chunk still has something to do: that is the canary. From then on `widen` lets one more be out.
+chunk still has something to do: that is the canary.
 """
 
 import asyncio
@@ -51,7 +51,6 @@ class Backlog:
         self._closed = False
         self._stopped = False
         self._canary = True
-        self._allowed = 1
         self._waiters: set[asyncio.Future[None]] = set()
 
     async def offer(self, job: Job) -> None:
@@ -71,18 +70,15 @@ class Backlog:
         self._stopped = True
         self._wake()
 
-    def open_up(self) -> bool:
-        """Give out what is fresh, too: the canary came back. False when it had before."""
-        if not self._canary:
-            return False
-        self._canary = False
-        self._wake()
-        return True
+    def open_up(self) -> None:
+        """Give out what is fresh, too, and to all who ask: the canary came back."""
+        if self._canary:
+            self._canary = False
+            self._wake()
 
-    def widen(self) -> None:
-        """Let one more job be out at a time."""
-        self._allowed += 1
-        self._wake()
+    @property
+    def _full(self) -> bool:
+        return self._canary and self._taken > 0
 
     def put_back(self, *jobs: Job) -> None:
         """Put jobs before all others."""
@@ -119,12 +115,11 @@ class Backlog:
             if self._empty:
                 self._wake()
                 return None
-            full = self._taken >= self._allowed
-            await self._wait(self._delayed[0][0] if self._delayed and not full else None)
+            await self._wait(self._delayed[0][0] if self._delayed and not self._full else None)
         return None
 
     def _pick(self, now: float) -> Job | None:
-        if self._taken >= self._allowed:
+        if self._full:
             return None
         if self._urgent:
             return self._urgent.popleft()

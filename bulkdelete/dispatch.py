@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.backlog import Job
     from bulkdelete.core.target import Target
-    from bulkdelete.turns import Meter, Turns
+    from bulkdelete.turns import Meter, Turn, Turns
 
 
 class Transport(Protocol):
@@ -95,22 +95,24 @@ class Dispatcher:
 
         Cancelled while the request is out, it records that nobody knows what came of it.
         """
-        lease = await self.turns.take()
+        # Before the turn: while a slot is free, nothing else is worth the time.
+        body = self.target.encode(job.piece.kind, job.piece.ids)
+        turn = await self.turns.take()
         abandoned = False
         try:
-            if not await self._intend(job):
+            if not await self._intend(job, turn):
                 return Withdrawn()
-            reply, seconds = await self._post(job)
+            reply, seconds = await self._post(job, body)
             abandoned = isinstance(reply, Lost) and reply.abandoned
             verdict = self.target.decode(reply, job.piece.ids, self.trusted)
             self.trusted = self.trusted or _accepts(job, verdict)
-            self.turns.observe(verdict)
+            self.turns.observe(turn, verdict)
             self._record(job, verdict, reply, seconds)
             return verdict
         finally:
-            self.turns.give_back(lease, abandoned=abandoned)
+            self.turns.give_back(turn, abandoned=abandoned)
 
-    async def _intend(self, job: "Job") -> bool:
+    async def _intend(self, job: "Job", turn: "Turn") -> bool:
         """Make the intent durable; False when the attempt was called off after all."""
         if not self.may_send():
             return False
@@ -129,7 +131,7 @@ class Dispatcher:
         except asyncio.CancelledError:
             self._withdraw(job)
             raise
-        if self.turns.still_open() and self.may_send():
+        if self.may_send() and self.turns.depart(turn):
             return True
         self._withdraw(job)
         return False
@@ -137,10 +139,9 @@ class Dispatcher:
     def _withdraw(self, job: "Job") -> None:
         self.ledger.append(self._outcome(job, "withdrawn"))
 
-    async def _post(self, job: "Job") -> tuple[Reply, float]:
+    async def _post(self, job: "Job", body: bytes) -> tuple[Reply, float]:
         """Send it; return what came back, and the seconds from its departure to the answer."""
         loop = asyncio.get_running_loop()
-        body = self.target.encode(job.piece.kind, job.piece.ids)
         left = False
         since: float | None = None
 

@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from bulkdelete.core.progress import PieceState, Progress
     from bulkdelete.dispatch import Dispatcher
 
-_STAGGER = 0.005
-"""Seconds between the first starts of the slots, after the canary."""
-
 _log = structlog.get_logger("bulkdelete")
 
 
@@ -258,14 +255,7 @@ class Sender:
 
     def _good(self) -> None:
         self._well()
-        if self._backlog.open_up():
-            # One after the other: answers that come together would wait for each other here,
-            # and their slots would be idle, again and again.
-            loop = asyncio.get_running_loop()
-            self._timers += [
-                loop.call_later(number * _STAGGER, self._backlog.widen)
-                for number in range(1, self._cap)
-            ]
+        self._backlog.open_up()
 
     def _well(self) -> None:
         """Note that the server answers as a server should."""

@@ -12,7 +12,7 @@ from bulkdelete.core.model import Accepted, Ambiguous, Failed, Partial, Refused,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bulkdelete.core.gate import Gate
+    from bulkdelete.core.gate import Gate, Start
     from bulkdelete.io.slots import Lease
 
 
@@ -63,6 +63,14 @@ class Meter:
         return area / seconds if seconds > 0 else 0.0
 
 
+@dataclass(slots=True)
+class Turn:
+    """The right to have one request in flight; `start` is how it left, once it did."""
+
+    lease: "Lease"
+    start: "Start | None" = None
+
+
 class Turns:
     """Hands out turns.
 
@@ -81,11 +89,12 @@ class Turns:
         self.blocked_since: float | None = None
         self._waiters: set[asyncio.Future[None]] = set()
 
-    async def take(self) -> "Lease":
+    async def take(self) -> Turn:
         """Wait until one more may be in flight, and hold a slot for it."""
         while (seconds := self.gate.wait(self._out, self._now())) != 0.0:
             await self._wait(seconds)
         self._out += 1
+        self.gate.taken(self._out, self._now())
         if self.blocked_since is None:
             self.blocked_since = self._now()
         try:
@@ -94,34 +103,40 @@ class Turns:
             self._leave()
             raise
         self.blocked_since = None
-        return lease
+        return Turn(lease)
 
-    def still_open(self) -> bool:
-        """Tell whether a turn that was taken may still be used: nobody was refused meanwhile."""
-        return self.gate.wait(self._out - 1, self._now()) == 0.0
+    def depart(self, turn: Turn) -> bool:
+        """Leave with a turn that was taken; False when it may not be used any more."""
+        now = self._now()
+        if not self.gate.is_open(self._out - 1, now):
+            return False
+        turn.start = self.gate.started(self._out, now)
+        return True
 
-    def give_back(self, lease: "Lease", *, abandoned: bool = False) -> None:
+    def give_back(self, turn: Turn, *, abandoned: bool = False) -> None:
         """End a turn; that of an abandoned request ends a while later."""
         if abandoned:
-            asyncio.get_running_loop().call_later(self._linger, self._end, lease)
+            asyncio.get_running_loop().call_later(self._linger, self._end, turn)
         else:
-            self._end(lease)
+            self._end(turn)
 
-    def observe(self, verdict: Verdict) -> None:
-        """Tell the gate what came of a request, before its turn ends."""
+    def observe(self, turn: Turn, verdict: Verdict) -> None:
+        """Tell the gate what came of a request that left, before its turn ends."""
         now = self._now()
+        if turn.start is None:
+            return
         match verdict:
             case Accepted() | Partial() | Refused():
-                self.gate.accepted(self._out, now)
+                self.gate.accepted(turn.start, now)
             case Throttled(wait=wait):
-                self.gate.throttled(self._out, now, wait, self._draw())
+                self.gate.throttled(turn.start, self._out, now, wait, self._draw())
             case Ambiguous(wait=wait):
                 self.gate.failed(now, wait, self._draw())
             case Failed():
                 self.gate.failed(now, None, self._draw())
 
-    def _end(self, lease: "Lease") -> None:
-        lease.release()
+    def _end(self, turn: Turn) -> None:
+        turn.lease.release()
         self._leave()
 
     def _leave(self) -> None:

@@ -1,15 +1,39 @@
 """How many requests may be in flight now, and when the next may start.
 
-Observations go in, with their times; a number and an earliest start come out. It steps down to
-one less than were in flight when the server refuses, holds everything for a cool-off that grows
-while refusals go on, remembers, and tries one more only after a quiet time that doubles with each
-failed try. A row of failures opens a breaker: one probe at a time, ever further apart.
+Observations go in, with their times; a number and an earliest start come out. Three things that
+a server can mean are kept apart: *too many at once* (`ceiling`), *too many per second* (`tempo`),
+and *ill* (a row of failures opens a breaker: one probe at a time, ever further apart). A refusal
+holds everything for a cool-off that grows while refusals go on, or for as long as the server says.
+The reasoning, with figures and plots, is in docs/gate.md.
 """
 
 from dataclasses import dataclass, field
 
+from bulkdelete.core.ceiling import Ceiling
+from bulkdelete.core.tempo import Tempo
+
 BREAKER_AFTER = 5
 """Failures in a row that open the breaker."""
+
+LONGEST_COOL_OFF = 30.0
+SHORTEST_COOL_OFF = 0.005
+FIRST_COOL_OFF = 0.25
+"""Seconds of the first cool-off, at most; a quarter of the time between two answers is enough."""
+
+STAGGER = 0.25
+"""The share of a request's time over which first starts are spread: then one refusal says no."""
+
+LEAST_STAGGER = 0.005
+"""Seconds between two first starts at least: answers that come together wait for each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A request that left: when, as which of those in flight, and after how many refusals."""
+
+    at: float
+    number: int
+    epoch: int
 
 
 @dataclass(slots=True)
@@ -17,23 +41,25 @@ class Gate:
     """The controller of one process start. Times are seconds of any one monotonic clock."""
 
     cap: int
-    first_cool_off: float = 0.25
-    longest_cool_off: float = 30.0
-    first_quiet: float = 10.0
-    longest_quiet: float = 600.0
-    limit: int = field(init=False)
+    ceiling: Ceiling = field(init=False)
+    tempo: Tempo = field(init=False, default_factory=Tempo)
     not_before: float = field(init=False, default=0.0)
+    latency: float = field(init=False, default=0.0)
     failures_in_row: int = field(init=False, default=0)
     _refusals_in_row: int = field(init=False, default=0)
-    _quiet: float = field(init=False)
-    _probe_at: float = field(init=False, default=0.0)
-    _probing: bool = field(init=False, default=False)
+    _last_refusal: float = field(init=False, default=-1.0)
+    _next_start: float = field(init=False, default=0.0)
+    _last_start: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         if self.cap < 1:
             raise ValueError("the cap is at least 1")
-        self.limit = self.cap
-        self._quiet = self.first_quiet
+        self.ceiling = Ceiling(self.cap)
+
+    @property
+    def limit(self) -> int:
+        """How many may be in flight, but for the breaker."""
+        return self.ceiling.allowed
 
     @property
     def broken(self) -> bool:
@@ -42,48 +68,87 @@ class Gate:
 
     def wait(self, in_flight: int, now: float) -> float | None:
         """Return the seconds until one more may start (0.0: now), None: not before an answer."""
-        allowed = 1 if self.broken else self.allowed(now)
-        if in_flight >= allowed:
+        self.ceiling.look(in_flight)
+        if not self._room(in_flight):
             return None
-        return max(0.0, self.not_before - now)
+        return max(0.0, self.not_before - now, self._earliest(in_flight) - now)
 
-    def allowed(self, now: float) -> int:
-        """Return how many may be in flight now; may begin to probe for one more."""
-        if self.limit < self.cap and not self._probing and now >= self._probe_at:
-            self._probing = True
-            self.limit += 1
-        return self.limit
+    def _earliest(self, in_flight: int) -> float:
+        """Return when the pace lets the next go; a try stands midway between two others."""
+        if in_flight < self.ceiling.level:
+            return self._next_start
+        return max(self._next_start, self._last_start + self.latency / (2 * self.ceiling.level))
 
-    def accepted(self, in_flight: int, now: float) -> None:
-        """Note an answer that was no refusal, while `in_flight` (with it) were out."""
+    def is_open(self, in_flight: int, now: float) -> bool:
+        """Tell whether a turn that was taken may be used, `in_flight` being out besides it."""
+        return self._room(in_flight) and now >= self.not_before
+
+    def _room(self, in_flight: int) -> bool:
+        return in_flight < (1 if self.broken else self.ceiling.allowed)
+
+    def taken(self, in_flight: int, now: float) -> None:
+        """Note that a turn was taken, with which `in_flight` are out: the next has its distance."""
+        distance = self.tempo.spacing
+        if in_flight > self.ceiling.best:
+            distance = max(distance, LEAST_STAGGER, STAGGER * self.latency / self.cap)
+        self._last_start = now
+        self._next_start = max(self._next_start, now) + distance
+
+    def started(self, in_flight: int, now: float) -> Start:
+        """Note that a request leaves now, with which `in_flight` are out."""
+        return Start(now, in_flight, self.ceiling.epoch)
+
+    def accepted(self, start: Start, now: float) -> None:
+        """Note an answer that was no refusal."""
         self.failures_in_row = 0
-        self._refusals_in_row = 0
-        if self._probing and in_flight >= self.limit:
-            # The server took as many as the probe allows: go on from here, and try again soon.
-            self._probing = False
-            self._quiet = self.first_quiet
-            self._probe_at = now + self._quiet
+        seconds = now - start.at
+        self.latency += (seconds - self.latency) * (0.1 if self.latency else 1.0)
+        if start.epoch == self.ceiling.epoch:
+            self._refusals_in_row = 0
+        self.ceiling.accepted(start.number, start.epoch)
+        self.tempo.accepted(self.latency / self.ceiling.level)
 
-    def throttled(self, in_flight: int, now: float, hint: float | None, draw: float) -> None:
+    def throttled(
+        self, start: Start, in_flight: int, now: float, hint: float | None, draw: float
+    ) -> None:
         """Note a refusal for being too many, while `in_flight` (with it) were out."""
-        self._refusals_in_row += 1
-        self.limit = max(1, min(self.limit, in_flight - 1))
-        if self._probing:
-            self._quiet = min(self.longest_quiet, self._quiet * 2)
-        self._probing = False
-        self._probe_at = now + self._quiet
-        self._hold(now, self._refusals_in_row, hint, draw)
+        known = start.at < self._last_refusal
+        self._last_refusal = now
+        if not known:
+            self._refusals_in_row += 1
+        self._explain(start, in_flight, now, known=known)
+        between = self.latency / self.ceiling.level if self.latency else 4 * FIRST_COOL_OFF
+        first = min(FIRST_COOL_OFF, max(SHORTEST_COOL_OFF, between / 4))
+        self._hold(now, first, self._refusals_in_row, hint, draw)
+
+    def _explain(self, start: Start, in_flight: int, now: float, *, known: bool) -> None:
+        """Find out which of the two limits it was."""
+        ceiling, tempo = self.ceiling, self.tempo
+        beyond = bool(ceiling.trial) and start.number > ceiling.level
+        if tempo.active and not beyond and self._refusals_in_row == 1:
+            tempo.refused(now)
+            ceiling.epoch += 1
+            return
+        level, flaps, tried = ceiling.level, ceiling.flaps, ceiling.trial
+        ceiling.refused(start.number, in_flight)
+        if known:
+            return
+        if tried and not flaps:
+            tempo.contradict()
+        elif tempo.suspect(now, flaps=flaps, alone=start.number == in_flight == 1):
+            ceiling.level = level
 
     def failed(self, now: float, hint: float | None, draw: float) -> None:
         """Note a failure that says nothing of the limit: 5xx, a timeout, a lost connection."""
         self.failures_in_row += 1
         if self.broken:
-            self._hold(now, self.failures_in_row - BREAKER_AFTER + 3, hint, draw)
+            times = self.failures_in_row - BREAKER_AFTER + 1
+            self._hold(now, 1.0, times, hint, draw)
         elif hint is not None:
-            self._hold(now, 1, hint, draw)
+            self._hold(now, FIRST_COOL_OFF, 1, hint, draw)
 
-    def _hold(self, now: float, times: int, hint: float | None, draw: float) -> None:
-        ceiling = min(self.longest_cool_off, self.first_cool_off * 2.0 ** min(times - 1, 30))
+    def _hold(self, now: float, first: float, times: int, hint: float | None, draw: float) -> None:
+        ceiling = min(LONGEST_COOL_OFF, first * 2.0 ** min(times - 1, 30))
         # Half of it is sure and half is drawn, so that several who were refused part ways.
         cool_off = ceiling * (0.5 + draw / 2)
         self.not_before = max(self.not_before, now + max(cool_off, hint or 0.0))

@@ -1,0 +1,131 @@
+"""How many at once: the level that works, the memory of what did, and rare tries of one more.
+
+At limits of one to six a step is a sixth of all or more, and a refusal every round would cost
+more than a percent. So nothing swings here: the level stays where it worked, a refusal takes it to
+one less than were in flight, and one more is tried after so many answers that a failed try costs
+little. A level that once worked (a neighbour came, and will go) is tried again sooner than one
+that never did, and each failed try makes the next one later.
+"""
+
+import math
+from dataclasses import dataclass
+
+FIRST_ROUND = 16
+"""How many start at once when nothing is known yet; from there the number doubles each round."""
+
+
+FLAP_ROUNDS = 40
+"""Rounds within which a level that is lost after it was regained may have been lost to the pace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many answers pass before one more is tried: `first`, times `growth` a failed try.
+
+    Both are multiplied by the root of the level: the higher it is, the less is one more worth.
+    """
+
+    first: float
+    growth: float
+
+    def answers(self, level: int, failed: int) -> float:
+        """Return the number of answers to wait for at a level, after so many failed tries."""
+        return self.first * math.sqrt(level) * self.growth ** min(failed, 40)
+
+
+REGAIN = Patience(24.0, 1.1)
+"""For a level that worked before, in this process."""
+
+EXPLORE = Patience(45.0, 1.6)
+"""For a level that never did."""
+
+
+@dataclass(slots=True)
+class Ceiling:
+    """The number that may be in flight, `level`; 1 until the first answer came.
+
+    `best` is the most that was ever taken at once; `trial` is the number that is being tried, or 0.
+    `epoch` counts refusals: an answer says nothing of what was refused after its start.
+    """
+
+    cap: int
+    regain: Patience = REGAIN
+    explore: Patience = EXPLORE
+    level: int = 1
+    best: int = 0
+    trial: int = 0
+    epoch: int = 0
+    _ramp: int = FIRST_ROUND
+    _calm: int = 0
+    _failed: int = 0
+    _step: int = 1
+    _climbing: bool = False
+    _falls: int = 0
+    _regained: bool = False
+
+    @property
+    def allowed(self) -> int:
+        """How many may be in flight, with a try."""
+        return self.trial or self.level
+
+    def look(self, in_flight: int) -> None:
+        """Begin to try one more, when it is time: just after another start, when all are out."""
+        if self.trial or self.level >= self.cap or in_flight != self.level:
+            return
+        if self._calm >= self._patience():
+            self.trial = min(self.cap, self.level + self._step)
+
+    def _patience(self) -> float:
+        if self._climbing:
+            return self.level
+        worked = self.level < self.best
+        return (self.regain if worked else self.explore).answers(self.level, self._failed)
+
+    def accepted(self, number: int, epoch: int) -> None:
+        """Note that a request was taken which left as the `number`-th in flight."""
+        self._calm += 1
+        if epoch != self.epoch:
+            return
+        if not self.best:
+            self.level = min(self.cap, self._ramp)
+        self.best = max(self.best, number)
+        if number >= self.level:
+            self._falls = 0
+        if self.trial and number > self.level:
+            self._rise(number)
+        elif not self._climbing and not self.epoch and number >= self._ramp:
+            self._ramp *= 2
+            self.level = min(self.cap, self._ramp)
+
+    def _rise(self, number: int) -> None:
+        self.level = number
+        self._regained = True
+        if number < self.trial:
+            return
+        self.trial = self._calm = self._failed = 0
+        self._climbing = True
+        self._step = min(self._step * 2, max(1, self.best - self.level))
+
+    @property
+    def flaps(self) -> bool:
+        """Whether a refusal now takes what was regained not long ago."""
+        return self._regained and self._calm < FLAP_ROUNDS * self.level
+
+    def refused(self, number: int, out: int) -> None:
+        """Note that a request was refused that left as the `number`-th, while `out` are in flight.
+
+        What was only being tried is given up; what had worked falls, the faster the longer it goes
+        on: 1, 1, 2, 2, 3, ... less, until one is taken again.
+        """
+        self.epoch += 1
+        self._climbing = self._regained = False
+        self._step = 1
+        self._calm = 0
+        if self.trial and max(number, out) > self.level:
+            self.level = max(self.level, min(self.trial, number) - 1)
+            self._failed += 1
+        else:
+            self._falls += number <= self.best
+            self.level = max(1, min(self.level, number - max(1, (self._falls + 1) // 2)))
+            self._failed = 0
+        self.trial = 0

@@ -1,0 +1,114 @@
+"""`make bench-gate`: named controllers and ours over all scenarios, in virtual time.
+
+Medians over seeds. `use` is the share of what was free; `rejected` is what was refused of all that
+left; `lost` is 1 - use + rejected; `adapt` are the accepted requests until 95 % of a new limit.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.gate import scenarios
+from tests.bench.gate.ours import Ours
+from tests.bench.gate.peers import PEERS
+from tests.bench.gate.scenarios import Scenario
+from tests.bench.gate.world import Result, World
+
+CONTROLLERS = {**PEERS, "ours": Ours}
+HELD_OUT_SEEDS = 1000
+"""Where the seeds of the held-out scenarios begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The medians of one controller in one scenario; shares in percent."""
+
+    scenario: str
+    controller: str
+    use: float
+    rejected: float
+    lost: float
+    adapt: tuple[float, ...]
+    neighbour_refused: float
+
+
+def run(scenario: Scenario, name: str, seeds: Sequence[int]) -> list[Result]:
+    """Run one controller through one scenario, once a seed."""
+    return [World(scenario, CONTROLLERS[name](scenario.cap), seed).run() for seed in seeds]
+
+
+def row(scenario: Scenario, name: str, seeds: Sequence[int]) -> Row:
+    """Return the medians."""
+    results = run(scenario, name, seeds)
+    changes = zip(*(one.adapt for one in results), strict=True)
+    never = float("inf")
+    return Row(
+        scenario.name,
+        name,
+        use=100 * statistics.median(one.use for one in results),
+        rejected=100 * statistics.median(one.rejected for one in results),
+        lost=100 * statistics.median(one.lost for one in results),
+        adapt=tuple(
+            statistics.median(never if one is None else one for one in change) for change in changes
+        ),
+        neighbour_refused=100 * statistics.median(one.neighbour_refused for one in results),
+    )
+
+
+def measure(which: Sequence[Scenario], names: Sequence[str], seeds: Sequence[int]) -> list[Row]:
+    """Measure all controllers in all scenarios, on all cores."""
+    jobs = [(scenario, name) for scenario in which for name in names]
+    with ProcessPoolExecutor() as pool:
+        made = [pool.submit(row, scenario, name, seeds) for scenario, name in jobs]
+        return [one.result() for one in made]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Lay rows out for a person: a scenario a block, our line last."""
+    lines = []
+    before = ""
+    for one in rows:
+        title = one.scenario if one.scenario != before else ""
+        before = one.scenario
+        adapt = " ".join(
+            "never" if value == float("inf") else f"{value:.0f}" for value in one.adapt
+        )
+        more = f"  neighbour refused {one.neighbour_refused:.0f} %" if one.neighbour_refused else ""
+        lines.append(
+            f"{title:28}{one.controller:12}{one.use:6.1f} {one.rejected:7.2f} {one.lost:7.2f}"
+            f"   {adapt}{more}"
+        )
+    return "\n".join([f"{'':40}{'use':>6} {'reject':>7} {'lost':>7}   adapt", *lines])
+
+
+def main() -> None:
+    """Measure, print a table, and write JSON where it is wanted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--json", type=Path, help="write all rows to this file")
+    parser.add_argument("--only", help="scenarios whose name contains this")
+    parser.add_argument("--controller", action="append", choices=list(CONTROLLERS))
+    said = parser.parse_args()
+    rows: list[Row] = []
+    for title, group, first in (
+        ("As published of the others", scenarios.PUBLISHED, 0),
+        ("Chosen on", scenarios.TUNED, 0),
+        ("Held out", scenarios.HELD_OUT, HELD_OUT_SEEDS),
+    ):
+        which = [one for one in group if not said.only or said.only in one.name]
+        seeds = range(first, first + said.seeds)
+        found = measure(which, said.controller or list(CONTROLLERS), seeds)
+        sys.stdout.write(f"\n{title} ({said.seeds} seeds)\n{table(found)}\n")
+        rows += found
+    if said.json:
+        text = json.dumps([{k: getattr(one, k) for k in Row.__slots__} for one in rows], indent=1)
+        said.json.write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The gate's figures, on a quick sample of the laboratory: virtual time, seeded, no wall clock."""
+
+import statistics
+
+import pytest
+
+from tests.bench.gate.__main__ import run
+from tests.bench.gate.scenarios import PUBLISHED, TUNED, Scenario
+
+SEEDS = range(5)
+SCENARIOS = {one.name: one for one in (*TUNED, *PUBLISHED)}
+
+
+def medians(scenario: Scenario, name: str = "ours") -> tuple[float, float]:
+    """Return use and rejected of a controller, in percent."""
+    results = run(scenario, name, SEEDS)
+    return (
+        100 * statistics.median(one.use for one in results),
+        100 * statistics.median(one.rejected for one in results),
+    )
+
+
+@pytest.mark.parametrize("name", ["known 1", "known 3", "known 15"])
+def test_s13_a_limit_that_is_known_and_free_is_used_without_a_refusal(name: str) -> None:
+    """At least 99 %, and nothing rejected."""
+    use, rejected = medians(SCENARIOS[name])
+    assert use >= 99
+    assert rejected == 0
+
+
+@pytest.mark.parametrize("name", ["hidden 1 under 3", "hidden 2 under 3", "hidden 6 under 15"])
+def test_r1_a_limit_that_is_hidden_is_found_and_kept(name: str) -> None:
+    """At least 97 % used, at most 0.5 % rejected of 2,000."""
+    use, rejected = medians(SCENARIOS[name])
+    assert use >= 97
+    assert rejected <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("controller", "use", "rejected"), [("AIMD x0.5", 78, 1.0), ("AIMD x0.9", 96, 3.9)]
+)
+def test_the_others_are_no_straw_men(controller: str, use: float, rejected: float) -> None:
+    """They reach what is published of them, within 3 points."""
+    found = medians(SCENARIOS["hidden 15 under 20"], controller)
+    assert found == pytest.approx((use, rejected), abs=3)
