@@ -45,6 +45,11 @@ class Found:
     plan: "Plan"
     progress: "Progress"
 
+    @property
+    def unfinished(self) -> bool:
+        """It neither reached its end nor was given up."""
+        return not self.progress.abandoned and self.progress.seal is None
+
 
 def matching(wish: "Wish", settings: "Settings", sums: "tuple[str, ...]") -> RunDir | None:
     """Return the newest run of the same input and account; `sums` are the parts' SHA-256.

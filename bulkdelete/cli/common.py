@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from bulkdelete.cli.flags import AcceptFlags, OutputFlags, given
 from bulkdelete.core import guards
 from bulkdelete.core.plan import Plan
 from bulkdelete.errors import UsageError
-from bulkdelete.io import source
+from bulkdelete.io import files, source
 from bulkdelete.io.rundir import Draft, RunDir
 from bulkdelete.planning import Planned, Wish
 from bulkdelete.reading import STDIN, Part
@@ -102,11 +103,15 @@ class Intake:
         return Planned(plan, made.sections, made.findings)
 
     def keep(self, made: Planned) -> RunDir:
-        """Write the plan under its final name."""
+        """Write the plan under its final name; only while `alone`."""
         self.planned = True
         final = self._final(made.plan)
         self.draft.check_free(final)
         return self.draft.finish(made.plan, made.sections, final)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Be the only process that makes runs where this one is to be made."""
+        return files.alone_in(_runs_place(self.settings))
 
     def _final(self, plan: Plan) -> Path:
         if self.settings.run_dir is not None:

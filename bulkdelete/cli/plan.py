@@ -43,7 +43,8 @@ def plan(
             made = await intake.plan(await intake.wish())
             show_plan(console, made, settings)
             check(made, settings, accept)
-            run = intake.keep(made)
+            with intake.alone():
+                run = intake.keep(made)
         finally:
             intake.draft.discard()
         progress, reader = run.progress(made.plan)

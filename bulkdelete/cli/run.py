@@ -27,7 +27,7 @@ from bulkdelete.cli.flags import (
     RunsFlags,
     SendFlags,
 )
-from bulkdelete.errors import IntegrityError, UsageError
+from bulkdelete.errors import BusyError, IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,11 +135,10 @@ async def _choose(
                 return _already_finished(console, found)
             if must_resume and found.progress.abandoned:
                 raise _no_earlier_run()
-            if not found.progress.abandoned and found.progress.seal is None:
-                return await _make(console, intake, wish, given_up=found)
-        elif must_resume:
+            return await _make(console, intake, wish, found)
+        if must_resume:
             raise _no_earlier_run()
-        return await _make(console, intake, wish)
+        return await _make(console, intake, wish, None)
     finally:
         intake.draft.discard()
 
@@ -163,19 +162,49 @@ def _no_earlier_run() -> IntegrityError:
 
 
 async def _make(
-    console: "Console", intake: Intake, wish: "Wish", given_up: "Found | None" = None
-) -> "RunDir":
-    """Make a new run; the one that is given up for it is so only when nothing speaks against it."""
+    console: "Console", intake: Intake, wish: "Wish", before: "Found | None"
+) -> "RunDir | int":
+    """Make a new run, and give up an unfinished one before it, when nothing speaks against it.
+
+    The same command, started twice at once, makes one run: who comes second goes on with it.
+    """
     from bulkdelete import runs
 
+    seen = before.run.identity if before is not None else None
     made = await intake.plan(wish)
     show_plan(console, made, intake.settings)
     check(made, intake.settings, intake.accept)
-    if given_up is not None:
-        await runs.abandon(given_up, time.time())
-    if intake.settings.run_dir is not None:
-        runs.set_aside(intake.settings.run_dir)
-    return intake.keep(made)
+    with intake.alone():
+        now = await intake.earlier(wish)
+        if now is None or now.identity == seen:
+            if before is not None and before.unfinished:
+                await runs.abandon(before, time.time())
+            if intake.settings.run_dir is not None:
+                runs.set_aside(intake.settings.run_dir)
+            return intake.keep(made)
+    return await _made_meanwhile(console, intake, wish, now)
+
+
+async def _made_meanwhile(
+    console: "Console", intake: Intake, wish: "Wish", run: "RunDir"
+) -> "RunDir | int":
+    """Go on with the run that another process made while this one was planning the same."""
+    from bulkdelete import runs
+
+    found = runs.load(run)
+    same = partial(intake.same, wish, found)
+    now = time.time()
+    course = await runs.course(found, same, intake.settings, now, again=False, abandon=False)
+    if course is runs.Course.FINISHED:
+        return _already_finished(console, found)
+    if course is runs.Course.NEW:
+        raise BusyError(
+            "busy",
+            f"another process made a run of this input just now ({run.path}); "
+            "nothing was sent by this one",
+            "run the same command again if it is meant once more",
+        )
+    return run
 
 
 def _already_finished(console: "Console", found: "Found") -> int:

@@ -124,6 +124,11 @@ class RunDir:
         return any((self.path / name).exists() for name in ("plan.json", *_RECORDS))
 
     @property
+    def identity(self) -> tuple[Path, int]:
+        """What tells this run from another that may come to have its name."""
+        return self.path, self.path.stat().st_ino
+
+    @property
     def made_at(self) -> int:
         """When it was made, in nanoseconds; the oldest of its files says it."""
         paths = [self.path / name for name in ("plan.json", "plan.index", "run.key")]

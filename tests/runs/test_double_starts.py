@@ -1,0 +1,82 @@
+"""The same command, started twice at once: one list, one run, each ID once."""
+
+import asyncio
+import sys
+
+import pytest
+
+from tests.conftest import Emulate, Ended, Program, times_acted
+
+_MEANWHILE = """
+import os, subprocess, sys
+surroundings = dict(os.environ)  # before the passcode is taken out of them
+from bulkdelete.cli import common, main
+plan = common.Intake.plan
+async def slow(self, wish):
+    made = await plan(self, wish)
+    words = [sys.executable, "-m", "bulkdelete", *sys.argv[2:], *sys.argv[1].split()]
+    subprocess.run(words, env=surroundings, stdout=subprocess.DEVNULL)
+    return made
+common.Intake.plan = slow
+main(sys.argv[2:])
+"""
+
+
+async def while_planning(program: Program, other: str, *words: object) -> Ended:
+    """Run a command; while it plans, the same with `other` added runs from beginning to end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _MEANWHILE, other, *map(str, program.sending("run", *words))),
+        "--json",
+        cwd=program.place,
+        env=program.environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+@pytest.mark.parametrize("place", [(), ("--run-dir", "here")])
+async def test_x1_a_run_that_another_process_made_and_finished_meanwhile(
+    program: Program, emulate: Emulate, place: tuple[str, ...]
+) -> None:
+    """It is found finished: no second run is made of the same list."""
+    emulator = await emulate()
+    path, ids = program.ids(250)
+    ended = await while_planning(program, "", path, *place)
+    assert ended.code == 0, ended.err
+    assert ended.json["reason"]["code"] == "already_finished"
+    assert times_acted(emulator) == dict.fromkeys(ids, 1)
+
+
+async def test_x1_a_run_that_another_process_made_and_left_meanwhile(
+    program: Program, emulate: Emulate
+) -> None:
+    """It is gone on with where the other one stopped."""
+    emulator = await emulate()
+    path, ids = program.ids(950)
+    ended = await while_planning(program, "--hold-after 200", path)
+    assert ended.code == 0, ended.err
+    assert ended.json["ids"]["accepted"] == 950
+    assert times_acted(emulator) == dict.fromkeys(ids, 1)
+    program.run_dir()
+
+
+async def test_x1_again_started_twice_is_one_new_run(program: Program, emulate: Emulate) -> None:
+    """`--again` of a finished list makes one new run, whoever else does the same meanwhile."""
+    emulator = await emulate()
+    path, ids = program.ids(150)
+    assert (await program.run(path)).code == 0
+    ended = await while_planning(program, "", path, "--again")
+    assert (ended.code, ended.json["reason"]["code"]) == (0, "already_finished")
+    assert times_acted(emulator) == dict.fromkeys(ids, 2)
+
+
+async def test_x1_two_starts_at_the_same_moment(program: Program, emulate: Emulate) -> None:
+    """One sends, the other exits 7 as soon as there is a run to be held."""
+    emulator = await emulate(latency=0.1)
+    path, ids = program.ids(6000)
+    ended = await asyncio.gather(program.run(path), program.run(path))
+    assert sorted(one.code for one in ended) == [0, 7], [one.err for one in ended]
+    assert times_acted(emulator) == dict.fromkeys(ids, 1)
+    program.run_dir()
