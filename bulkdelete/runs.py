@@ -12,7 +12,7 @@ from bulkdelete.core import checkpoint as log
 from bulkdelete.core import plan as plans
 from bulkdelete.core.report import balance
 from bulkdelete.errors import GuardError, IntegrityError
-from bulkdelete.io.journal import Journal
+from bulkdelete.io.journal import Journal, LogFile
 from bulkdelete.io.rundir import RunDir, runs_in
 from bulkdelete.io.source import fingerprint
 from bulkdelete.planning import said
@@ -168,7 +168,7 @@ async def abandon(found: Found, now: float) -> None:
     """Put on record that a run is given up; BusyError when a process holds it."""
     with found.run.lock():
         progress, reader = found.run.progress(found.plan)
-        journal = Journal(found.run.log_path, reader, progress.apply)
+        journal = Journal(LogFile(found.run.log_path), reader, progress.apply)
         try:
             await journal.append(log.Abandon(at=now))
         finally:

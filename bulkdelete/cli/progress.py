@@ -9,7 +9,7 @@ from bulkdelete.core import report as reports
 
 if TYPE_CHECKING:
     from bulkdelete.cli.console import Console
-    from bulkdelete.running import View
+    from bulkdelete.starting import View
 
 _log = structlog.get_logger("bulkdelete")
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 from queue import SimpleQueue
 from threading import Thread
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.errors import IntegrityError, Stopped
@@ -29,6 +29,12 @@ def lines(file: "IO[bytes]") -> "Iterator[bytes]":
         yield line
 
 
+def replay(file: "IO[bytes]", reader: log.Reader, apply: "Callable[[log.Record], None]") -> None:
+    """Hand each sound record of an open log to `apply`; IntegrityError when it is corrupt."""
+    for record in reader.read(lines(file)):
+        apply(record)
+
+
 def read(path: "Path", apply: "Callable[[log.Record], None]") -> log.Reader:
     """Hand each sound record to `apply`; return the reader, which knows what was torn.
 
@@ -37,8 +43,7 @@ def read(path: "Path", apply: "Callable[[log.Record], None]") -> log.Reader:
     reader = log.Reader()
     try:
         with path.open("rb", buffering=1 << 20) as file:
-            for record in reader.read(lines(file)):
-                apply(record)
+            replay(file, reader, apply)
     except OSError as error:
         raise IntegrityError(
             "checkpoint_missing",
@@ -46,6 +51,27 @@ def read(path: "Path", apply: "Callable[[log.Record], None]") -> log.Reader:
             "restore the run directory from a copy, or start afresh with a new plan",
         ) from error
     return reader
+
+
+class Disk(Protocol):
+    """Where the bytes of a log are kept."""
+
+    def size(self) -> int | None:
+        """Return how many bytes there are; None when the log was removed."""
+        ...
+
+    def write(self, content: memoryview, at: int) -> int:
+        """Write at an offset; return how many bytes were taken. OSError when none can be."""
+        ...
+
+    def sync(self, after: "Callable[[OSError | None], None]") -> None:
+        """Make what was written durable; the loop calls `after` then, with what went wrong."""
+
+    def cut(self, size: int) -> None:
+        """Keep the first bytes only, and make that durable."""
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
 class Journal:
@@ -57,9 +83,9 @@ class Journal:
     """
 
     def __init__(
-        self, path: "Path", reader: log.Reader, durable: "Callable[[log.Record], None]"
+        self, disk: Disk, reader: log.Reader, durable: "Callable[[log.Record], None]"
     ) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._disk = disk
         self._size = reader.size
         self._writer = reader.writer()
         self._durable = durable
@@ -69,10 +95,8 @@ class Journal:
         self._idle.set()
         self._error: Exception | None = None
         self._loop = asyncio.get_running_loop()
-        self._disk = _Disk(self._fd, self._after_sync)
         if reader.torn:
-            os.ftruncate(self._fd, self._size)
-            os.fsync(self._fd)
+            disk.cut(self._size)
 
     @property
     def head(self) -> str:
@@ -101,11 +125,7 @@ class Journal:
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             self._fail(error)
         else:
-            self._disk.sync()
-
-    def _after_sync(self, error: OSError | None) -> None:
-        """Go on after a sync; called from the disk's thread."""
-        self._loop.call_soon_threadsafe(self._synced, error)
+            self._disk.sync(self._synced)
 
     def _synced(self, error: OSError | None) -> None:
         if error is not None:
@@ -135,8 +155,7 @@ class Journal:
         self._idle.set()
 
     def _write(self, data: bytes) -> None:
-        info = os.fstat(self._fd)
-        if info.st_size != self._size or not info.st_nlink:
+        if self._disk.size() != self._size:
             raise IntegrityError(
                 "checkpoint_changed",
                 "something else truncated, removed or wrote checkpoint.log; nothing more was sent",
@@ -145,7 +164,7 @@ class Journal:
         view = memoryview(data)
         written = 0
         while written < len(data):
-            written += os.pwrite(self._fd, view[written:], self._size + written)
+            written += self._disk.write(view[written:], self._size + written)
         self._size += len(data)
 
     async def flush(self) -> None:
@@ -158,40 +177,54 @@ class Journal:
         """Wait for what was appended, then let go of the file."""
         await self._idle.wait()
         self._disk.close()
-        os.close(self._fd)
 
 
-class _Disk:
-    """A thread that waits for the disk.
+class LogFile:
+    """A log in a file, and a thread that waits for the disk.
 
-    It does nothing else, and no executor stands between: each step back from a system call in a
-    thread is a wait for the interpreter, while the loop is busy.
+    The thread does nothing else, and no executor stands between: each step back from a system
+    call in a thread is a wait for the interpreter, while the loop is busy.
     """
 
-    def __init__(self, fd: int, after: "Callable[[OSError | None], None]") -> None:
-        self._after = after
-        self._wanted: SimpleQueue[int | None] = SimpleQueue()
-        self._fd = fd
+    def __init__(self, path: "Path") -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._loop = asyncio.get_running_loop()
+        self._wanted: SimpleQueue[Callable[[OSError | None], None] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def sync(self) -> None:
-        """Have the file synced; `after` is told, in the thread, when that is done."""
-        self._wanted.put(self._fd)
+    def size(self) -> int | None:
+        """Return the file's size; None when its name is gone."""
+        info = os.fstat(self._fd)
+        return info.st_size if info.st_nlink else None
+
+    def write(self, content: memoryview, at: int) -> int:
+        """Write at an offset; return how many bytes were taken."""
+        return os.pwrite(self._fd, content, at)
+
+    def sync(self, after: "Callable[[OSError | None], None]") -> None:
+        """Have the file synced; the loop calls `after` when that is done."""
+        self._wanted.put(after)
+
+    def cut(self, size: int) -> None:
+        """Cut the file off, durably."""
+        os.ftruncate(self._fd, size)
+        os.fsync(self._fd)
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, and close the file."""
         self._wanted.put(None)
         self._thread.join()
+        os.close(self._fd)
 
     def _run(self) -> None:
-        while (fd := self._wanted.get()) is not None:
+        while (after := self._wanted.get()) is not None:
+            error = None
             try:
-                os.fdatasync(fd)
-            except OSError as error:
-                self._after(error)
-            else:
-                self._after(None)
+                os.fdatasync(self._fd)
+            except OSError as failed:
+                error = failed
+            self._loop.call_soon_threadsafe(after, error)
 
 
 def _disk_error(error: OSError) -> Stopped:

@@ -14,7 +14,7 @@ import pytest
 from bulkdelete.core import checkpoint as log
 from bulkdelete.errors import BulkdeleteError, IntegrityError, Stopped
 from bulkdelete.io import journal
-from bulkdelete.io.journal import Journal
+from bulkdelete.io.journal import Journal, LogFile
 
 HEADER = log.Header(
     format=1, tool="0", run="r", plan="p", plan_file="f", host=None, account=None, chunks=9, at=0.5
@@ -38,7 +38,7 @@ class Bench:
     def open(self, apply: Callable[[log.Record], None] | None = None) -> Journal:
         """Read the log, and open it to write on."""
         reader = journal.read(self.path, lambda _: None)
-        return Journal(self.path, reader, apply or self.durable.append)
+        return Journal(LogFile(self.path), reader, apply or self.durable.append)
 
     def records(self) -> list[log.Record]:
         """Return what the log says now, after its header."""
@@ -177,7 +177,7 @@ async def test_d7_a_torn_tail_is_cut_off_on_opening(bench: Bench) -> None:
         bench.path.write_bytes(whole + last[:length])
         reader = journal.read(bench.path, lambda _: None)
         assert reader.torn == length
-        writing = Journal(bench.path, reader, bench.durable.append)
+        writing = Journal(LogFile(bench.path), reader, bench.durable.append)
         assert bench.path.read_bytes() == whole
         await writing.append(setting(3))
         await writing.close()
@@ -238,7 +238,7 @@ async def nothing_is_believed(writing: Journal, code: str) -> None:
 
 async def test_d1_no_room_on_the_disk(bench: Bench) -> None:
     """ENOSPC from the kernel: resumable, and nothing later is believed."""
-    writing = Journal(Path("/dev/full"), log.Reader(), bench.durable.append)
+    writing = Journal(LogFile(Path("/dev/full")), log.Reader(), bench.durable.append)
     futures = [writing.append(setting(number)) for number in range(3)]
     for future in futures:
         error = await error_of(future)
@@ -380,7 +380,7 @@ async def test_d18_a_log_behind_a_link_is_not_written(bench: Bench, tmp_path: Pa
     link.symlink_to(bench.path)
     reader = journal.read(bench.path, lambda _: None)
     with pytest.raises(OSError, match="symbolic links"):
-        Journal(link, reader, bench.durable.append)
+        Journal(LogFile(link), reader, bench.durable.append)
 
 
 async def ends(writing: Journal, records: Sequence[log.Record]) -> list[bool]:
