@@ -12,6 +12,8 @@ ONE_IN = 1000
 
 CONFIDENCE = 0.95
 _NEGLIGIBLE = 1e-18
+_ROUNDING = 1e-12
+"""Probabilities this close are equal: one that is exactly the limit must not miss it."""
 
 
 def sample_size(population: int, one_in: int = ONE_IN, confidence: float = CONFIDENCE) -> int:
@@ -26,7 +28,7 @@ def sample_size(population: int, one_in: int = ONE_IN, confidence: float = CONFI
     low, high = 1, population
     while low < high:
         middle = (low + high) // 2
-        if _at_most_found(0, population, too_many, middle) <= 1 - confidence:
+        if _at_most_found(0, population, too_many, middle) <= 1 - confidence + _ROUNDING:
             high = middle
         else:
             low = middle + 1
@@ -44,7 +46,7 @@ def at_most(population: int, asked: int, found: int, confidence: float = CONFIDE
     low, high = found, population - (asked - found)
     while low < high:
         middle = (low + high + 1) // 2
-        if _at_most_found(found, population, middle, asked) > 1 - confidence:
+        if _at_most_found(found, population, middle, asked) > 1 - confidence + _ROUNDING:
             low = middle
         else:
             high = middle - 1

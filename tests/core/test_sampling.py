@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import comb
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bulkdelete.core.sampling import ONE_IN, at_most, sample_size
@@ -32,6 +32,7 @@ def test_the_default_size(population: int, size: int) -> None:
 
 
 @given(st.integers(1, 400), st.integers(2, 50))
+@example(40, 40)  # a probability of exactly the limit
 def test_the_size_is_the_smallest_that_tells(population: int, one_in: int) -> None:
     """With one fewer asked, too many could have stayed unseen."""
     size = sample_size(population, one_in)
