@@ -11,7 +11,7 @@ SEEDS ?= 2000
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test prove faults kills lint cover check format bench bench-gate lock clean
+.PHONY: help run test prove faults kills microscope lint cover check format bench bench-gate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ faults: $(READY) ## faults that need root and Debian packages; every row of the 
 
 kills: $(READY) ## thousands of deaths at seeded points, and what is left of each (SEEDS=2000)
 	$(BIN)/python -m tests.faults.kills --count $(SEEDS)
+
+microscope: $(READY) ## every bit, cut, sector, edit and crash of a checkpoint; every bit of a plan
+	$(BIN)/python -m tests.microscope
 
 lint: $(READY) ## rules, format and types
 	$(BIN)/ruff check .

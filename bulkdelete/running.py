@@ -72,8 +72,8 @@ async def _send(
     watch: "Watch",
     wall: Callable[[], float],
 ) -> "reports.Report":
-    key = job.run.key()
     progress, reader = job.run.progress(plan)
+    key = job.run.own_key(plan, progress.header)
     start = Start(
         plan=plan,
         progress=progress,

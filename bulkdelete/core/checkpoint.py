@@ -5,6 +5,10 @@ checksum (8 hex digits) covers `seq SP json`. The JSON is `{"group": [number, pl
 "prev": hash, "record": {...}}`: a *commit group* is what one fdatasync made durable, and `prev`
 is the SHA-256 (hex) of the line before, without its LF: a chain.
 
+The last line of a group is filled with spaces, behind the JSON and under the checksum, so that
+each group ends where a sector of the disk does: a sector that is lost or torn takes no more than
+one group with it, and writing a group never touches a sector that others were made durable in.
+
 A reader believes whole groups only. What does not verify inside the last group, with no valid
 group after it, is *torn*: that write never returned, nobody counted on it, and it is cut off.
 Anything else that does not verify is corruption. No ID and no secret is in any record.
@@ -28,6 +32,9 @@ NO_LINE = "0" * 64
 """What `prev` says in the first record."""
 
 MAX_LINE = 65_536
+
+SECTOR = 512
+"""What a disk writes whole or not at all, at best."""
 
 
 class _Record(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw_only=True):
@@ -174,11 +181,15 @@ _encoder = msgspec.json.Encoder()
 
 
 class Writer:
-    """Turns records into lines: knows the next number, the next group and the chain's head."""
+    """Turns records into lines: knows the next number, the next group and the chain's head.
 
-    def __init__(self, seq: int = 0, group: int = 0, head: str = NO_LINE) -> None:
+    `size` bytes are in the log already.
+    """
+
+    def __init__(self, seq: int = 0, group: int = 0, head: str = NO_LINE, size: int = 0) -> None:
         self._seq = seq
         self._group = group
+        self._size = size
         self.head = head
 
     def group(self, records: "Sequence[Record]") -> bytes:
@@ -187,12 +198,20 @@ class Writer:
         for place, record in enumerate(records):
             line = _Line((self._group, place, len(records)), self.head, record)
             text = b"%08x %b" % (self._seq, _encoder.encode(line))
+            self._size += len(text) + _AFTER_JSON
+            if place == len(records) - 1:
+                filling = -self._size % SECTOR
+                text += b" " * filling
+                self._size += filling
             text += b" %08x" % google_crc32c.value(text)
             self.head = hashlib.sha256(text).hexdigest()
             self._seq += 1
             lines.append(text + b"\n")
         self._group += 1
         return b"".join(lines)
+
+
+_AFTER_JSON = len(" 00000000\n")
 
 
 class Reader:
@@ -224,7 +243,7 @@ class Reader:
                 self._damage(found or _inside(line))
                 damaged = True
                 continue
-            self._follow(found, len(group))
+            self._follow(found, line, len(group))
             group.append(found.record)
             self._head = hashlib.sha256(line[:-1]).hexdigest()
             self._seq += 1
@@ -244,11 +263,12 @@ class Reader:
 
     def writer(self) -> Writer:
         """Return the writer that goes on after the last whole group."""
-        return Writer(self._settled[0], self._group, self.head)
+        return Writer(self._settled[0], self._group, self.head, self.size)
 
-    def _follow(self, found: _Line, place: int) -> None:
+    def _follow(self, found: _Line, line: bytes, place: int) -> None:
+        follows = line[:8] == b"%08x" % self._seq and found.prev == self._head
         number, at, size = found.group
-        if found.prev != self._head or number != self._group or at != place or at >= size:
+        if not follows or number != self._group or at != place or at >= size:
             raise corrupt(f"record {self._seq} does not follow the one before it")
 
     def _damage(self, found: _Line | None) -> None:

@@ -92,6 +92,14 @@ def _damaged(name: str) -> IntegrityError:
     )
 
 
+def _other_plan() -> IntegrityError:
+    return IntegrityError(
+        "checkpoint_other_run",
+        "checkpoint.log belongs to another plan than plan.json; nothing was sent",
+        "restore the run directory from a copy",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RunDir:
     """Paths and contents of one run. `key_file` is where the run's key is."""
@@ -143,11 +151,44 @@ class RunDir:
             raise UsageError("run_dir_missing", f"{self.path} is no run directory")
 
     def plan(self) -> plans.Plan:
-        """Read plan.json; IntegrityError when it is damaged."""
+        """Read plan.json; IntegrityError when it is damaged.
+
+        Its own digest leaves paths and times out, so the log's header is asked, too: before
+        anybody looks for the input where an altered plan says it is.
+        """
         try:
-            return plans.decode((self.path / "plan.json").read_bytes())
+            data = (self.path / "plan.json").read_bytes()
+            plan = plans.decode(data)
         except (ValueError, OSError) as error:
             raise _damaged("plan.json") from error
+        header = self._header()
+        if header is not None and header.plan_file != hashlib.sha256(data).hexdigest():
+            raise _other_plan()
+        return plan
+
+    def _header(self) -> log.Header | None:
+        """Return the log's first record; None when that cannot be had, as `progress` will say."""
+        try:
+            with self.log_path.open("rb") as file:
+                first = next(log.Reader().read([file.readline(log.MAX_LINE)]), None)
+        except (OSError, IntegrityError):
+            return None
+        return first if isinstance(first, log.Header) else None
+
+    def own_key(self, plan: plans.Plan, header: log.Header | None) -> bytes:
+        """Read the run's key; IntegrityError when it is gone, or not the one of this run.
+
+        A draft's key cannot be told so: its header names no account.
+        """
+        key, account = self.key(), plan.bound.account
+        known = header.account if header is not None else None
+        if account is not None and known != account_tag(key, account):
+            raise IntegrityError(
+                "key_other",
+                "the run's key was altered, or is another run's; nothing was sent",
+                "restore run.key, or name the right file with --key-file",
+            )
+        return key
 
     def key(self) -> bytes:
         """Read the run's key; IntegrityError when it is gone."""
@@ -192,11 +233,7 @@ class RunDir:
             )
         whole = hashlib.sha256((self.path / "plan.json").read_bytes()).hexdigest()
         if header.plan != plan.digest or header.plan_file != whole:
-            raise IntegrityError(
-                "checkpoint_other_run",
-                "checkpoint.log belongs to another plan than plan.json; nothing was sent",
-                "restore the run directory from a copy",
-            )
+            raise _other_plan()
         return progress, reader
 
     @contextlib.contextmanager
