@@ -80,6 +80,11 @@ class Backlog:
     def _full(self) -> bool:
         return self._canary and self._taken > 0
 
+    def resize(self, room: int) -> None:
+        """Hold so many fresh jobs at most."""
+        self._room = room
+        self._wake()
+
     def put_back(self, *jobs: Job) -> None:
         """Put jobs before all others."""
         self._urgent.extendleft(reversed(jobs))

@@ -72,6 +72,7 @@ def summary(
         ),
         in_flight=reports.in_flight(progress) if busy else reports.InFlight(),
         chain_head=head,
+        changes=tuple(reports.Change(one.name, one.value, one.at) for one in progress.settings),
     )
 
 
@@ -84,6 +85,7 @@ def facts(
         "plan": msgspec.to_builtins(plan),
         "approval": msgspec.to_builtins(progress.approval) if progress.approval else None,
         "starts": [msgspec.to_builtins(start) for start in progress.starts],
+        "settings": [msgspec.to_builtins(setting) for setting in progress.settings],
         "stops": [msgspec.to_builtins(stop) for stop in progress.stops],
         "reasons": dict(progress.reasons.most_common()),
         "title": f"bulkdelete {version}: {report.run_id}",

@@ -9,12 +9,17 @@ import random
 import signal
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from bulkdelete import outcome_files, reporting
+from bulkdelete.core.live import MOST_IN_FLIGHT
 from bulkdelete.core.model import Chunk, State
 from bulkdelete.errors import IntegrityError, Stopped
+from bulkdelete.io import live
 from bulkdelete.io.client import Client
 from bulkdelete.io.journal import LogFile
 from bulkdelete.io.rundir import machine_tag
@@ -25,6 +30,7 @@ from bulkdelete.starting import Start
 from bulkdelete.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from pathlib import Path
 
     from bulkdelete.core import report as reports
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
     from bulkdelete.reading import Part
     from bulkdelete.settings import Credentials, Settings
     from bulkdelete.starting import Approve, Watch
+
+_log = structlog.get_logger("bulkdelete")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +154,26 @@ class ThisMachine:
     def client(self, host: str, headers: dict[str, str]) -> Client:
         """Make the one thing that can send."""
         settings = self.job.settings
-        return Client(host, headers, timeout=settings.timeout, connections=settings.cap)
+        # How many of the connections are used is the gate's to say.
+        return Client(host, headers, timeout=settings.timeout, connections=MOST_IN_FLIGHT)
 
     def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Read the input again, from a place before which all is settled."""
         start = starting_mark(self.index, self.progress, self.plan.bound.chunk_size)
         first = self.progress.first_unsettled()
         return planned_chunks(self.plan, self.job.parts, self.index, start, first)
+
+    @asynccontextmanager
+    async def listen(
+        self, follow: "Callable[[bytes], Awaitable[bytes]]"
+    ) -> AsyncGenerator[None, None]:
+        """Listen on the run's socket; a file system without sockets is no reason not to send."""
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(live.listening(self.job.run.path, follow))
+            except OSError as error:
+                _log.warning("live.unavailable", error=error.strerror)
+            yield
 
     @staticmethod
     def watch_signals(interrupt: Callable[[int, str], None]) -> None:

@@ -126,12 +126,10 @@ class Sender:
         if self._limits.max_duration is not None:
             self._timers.append(loop.call_later(self._limits.max_duration, self._time_is_up))
         feeder = asyncio.create_task(self._feed(chunks), name="feeder")
-        self._workers = [
-            asyncio.create_task(self._work(), name=f"worker-{number}")
-            for number in range(self._cap)
-        ]
+        self._hire()
         try:
-            await asyncio.gather(*self._workers, return_exceptions=True)
+            while working := [worker for worker in self._workers if not worker.done()]:
+                await asyncio.wait(working)
         finally:
             feeder.cancel()
             with suppress(asyncio.CancelledError):
@@ -141,6 +139,28 @@ class Sender:
         if self._error is not None:
             raise self._error
         self._check_held_back()
+
+    def _hire(self) -> None:
+        """Have as many workers as there may be requests in flight; who is idle does no harm."""
+        for number in range(len(self._workers), self._cap):
+            worker = asyncio.create_task(self._work(), name=f"worker-{number}")
+            self._workers.append(worker)
+
+    def resize(self, cap: int) -> None:
+        """Work for so many requests in flight from now on."""
+        self._cap = cap
+        self._backlog.resize(2 * cap)
+        if not self.stopping:
+            self._hire()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing new will start."""
+        return self._error is not None
+
+    def halt(self, reason: Stopped) -> None:
+        """Start no new request; let those in flight finish within the grace."""
+        self._stop(reason)
 
     def _check_held_back(self) -> None:
         if self._held_back:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from bulkdelete.core.guards import PLAN_LIVES
 from bulkdelete.core.layout import Format, Reading
+from bulkdelete.core.live import FASTEST, MOST_IN_FLIGHT, SLOWEST
 from bulkdelete.core.model import MAX_IDS_PER_CHUNK, Kind
 from bulkdelete.core.target import CLEVERTAP, Target, is_loopback, is_private
 from bulkdelete.errors import UsageError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 PREFIX = "BULKDELETE_"
 CONFIG_FILE = "bulkdelete.toml"
-MOST_IN_FLIGHT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "passcode_file": _Field(_path),
     "max_in_flight": _Field(_number(1, MOST_IN_FLIGHT, int), CLEVERTAP.in_flight),
     "leave_free": _Field(_number(0, MOST_IN_FLIGHT, int), 0),
-    "rate": _Field(_number(0.001, 100_000)),
+    "rate": _Field(_number(SLOWEST, FASTEST)),
     "chunk_size": _Field(_number(1, MAX_IDS_PER_CHUNK, int), MAX_IDS_PER_CHUNK),
     "protect": _Field(_paths, ()),
     "max_deletes": _Field(_number(1, _MOST, int)),
@@ -208,6 +208,11 @@ def resolve(
     _check_variables(environment)
     host = _host(values, by_flag=flags.get("endpoint") is not None)
     return _settings(values, host)
+
+
+def checked(name: str, value: str) -> Any:  # noqa: ANN401 - any setting
+    """Read one setting that a flag gives; UsageError names the flag."""
+    return _checked(FIELDS[name], value, "--" + name.replace("_", "-"))
 
 
 def _checked(one: _Field, value: Any, where: str) -> Any:  # noqa: ANN401 - any setting

@@ -21,10 +21,11 @@ from bulkdelete.errors import BulkdeleteError, IntegrityError, UsageError
 from bulkdelete.io.journal import Disk, Journal
 from bulkdelete.io.pacing import Pacer
 from bulkdelete.sending import Limits, Sender
+from bulkdelete.steering import Steering
 from bulkdelete.turns import Meter, Slots, Turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 
     from bulkdelete.core.index import ChunkEntry
     from bulkdelete.core.model import Chunk
@@ -50,7 +51,7 @@ class View:
     progress: "Progress"
     sender: Sender
     meter: Meter
-    cap: int
+    pacer: Pacer
 
 
 class OpenTransport(Transport, AbstractAsyncContextManager[object], Protocol):
@@ -106,6 +107,12 @@ class World(Protocol):
 
     def chunks(self) -> "AsyncGenerator[Chunk, None]":
         """Read the input again, from the first chunk on that is not settled."""
+        ...
+
+    def listen(
+        self, follow: "Callable[[bytes], Awaitable[bytes]]"
+    ) -> AbstractAsyncContextManager[None]:
+        """Hear what others say to this run, a line each; `follow` answers it."""
         ...
 
     def watch_signals(self, interrupt: "Callable[[int, str], None]") -> None:
@@ -186,18 +193,32 @@ class Start:
         settings, credentials, host = self.settings, self.credentials, self.plan.bound.host
         if credentials is None or host is None:
             raise UsageError("credentials", "without credentials nothing is sent")
-        meter = Meter(settings.cap)
+        meter, pacer = Meter(settings.cap), Pacer(settings.rate)
         slots = self.world.slots(host, credentials.account, settings.cap)
         client = self.world.client(
             host, settings.target.headers(credentials.account, credentials.passcode)
         )
-        sender = self._sender(journal, client, slots, meter, wall)
+        linger = min(settings.timeout, ABANDONED_SECONDS)
+        turns = Turns(Gate(settings.cap), slots, self.world.draw, linger)
+        sender = self._sender(
+            partial(Dispatcher, settings.target, client, journal, turns, pacer, meter, wall)
+        )
+        steering = Steering(
+            sender=sender,
+            turns=turns,
+            pacer=pacer,
+            meter=meter,
+            journal=journal,
+            wall=wall,
+            leave_free=settings.leave_free,
+        )
         display = asyncio.create_task(
-            self.watch(View(self.plan, self.progress, sender, meter, settings.cap))
+            self.watch(View(self.plan, self.progress, sender, meter, pacer))
         )
         try:
             self.world.watch_signals(sender.interrupt)
-            async with client, aclosing(self.world.chunks()) as chunks:
+            listening = self.world.listen(steering.follow)
+            async with client, aclosing(self.world.chunks()) as chunks, listening:
                 await sender.run(chunks)
         except BulkdeleteError as error:
             await _stop(journal, error, meter.utilisation, wall())
@@ -212,36 +233,18 @@ class Start:
             slots.close()
         return meter.utilisation
 
-    def _sender(
-        self,
-        journal: Journal,
-        transport: Transport,
-        slots: Slots,
-        meter: Meter,
-        wall: "Callable[[], float]",
-    ) -> Sender:
-        settings, draw = self.settings, self.world.draw
+    def _sender(self, dispatcher: "Callable[[Callable[[], bool]], Dispatcher]") -> Sender:
         if self.progress.approval is None:
             raise UsageError("approval", "without approval nothing is sent")
-        linger = min(settings.timeout, ABANDONED_SECONDS)
         return Sender(
-            dispatcher=partial(
-                Dispatcher,
-                settings.target,
-                transport,
-                journal,
-                Turns(Gate(settings.cap), slots, draw, linger),
-                Pacer(settings.rate),
-                meter,
-                wall,
-            ),
+            dispatcher=dispatcher,
             progress=self.progress,
             approval=self.progress.approval,
             entry=self.entry,
             key=self.key,
-            limits=_limits(settings),
-            draw=draw,
-            cap=settings.cap,
+            limits=_limits(self.settings),
+            draw=self.world.draw,
+            cap=self.settings.cap,
             size=self.plan.bound.chunk_size,
         )
 

@@ -23,6 +23,9 @@ class Slots(Protocol):
         """Wait for a free one."""
         ...
 
+    def resize(self, count: int) -> None:
+        """Use so many from now on."""
+
 
 @dataclass(slots=True)
 class Meter:
@@ -51,6 +54,11 @@ class Meter:
         """Measure from here: the canary was answered."""
         if self._since is None:
             self._since = self._at = now
+
+    def resize(self, cap: int, now: float) -> None:
+        """Measure against another number from here on."""
+        self.change(0, now)
+        self.cap = cap
 
     def stop(self, now: float) -> None:
         """Measure to here: there is work left that no slot will take."""
@@ -88,15 +96,31 @@ class Turns:
         self._out = 0
         self.blocked_since: float | None = None
         self._waiters: set[asyncio.Future[None]] = set()
+        self.paused = False
+
+    def pause(self) -> None:
+        """Hand out no turn, and let none leave that was handed out."""
+        self.paused = True
+
+    def unpause(self) -> None:
+        """Go on handing out turns."""
+        self.paused = False
+        self._wake()
+
+    def resize(self, cap: int) -> None:
+        """Let at most so many be in flight from now on."""
+        self.gate.resize(cap)
+        self._slots.resize(cap)
+        self._wake()
 
     async def take(self) -> Turn:
         """Wait until one more may be in flight, and hold a slot for it."""
-        while (seconds := self.gate.wait(self._out, self._now())) != 0.0:
+        while (seconds := self._seconds()) != 0.0:
             await self._wait(seconds)
         self._out += 1
-        self.gate.taken(self._out, self._now())
+        self.gate.taken(self._out, self.now())
         if self.blocked_since is None:
-            self.blocked_since = self._now()
+            self.blocked_since = self.now()
         try:
             lease = await self._slots.acquire()
         except BaseException:
@@ -105,10 +129,13 @@ class Turns:
         self.blocked_since = None
         return Turn(lease)
 
+    def _seconds(self) -> float | None:
+        return None if self.paused else self.gate.wait(self._out, self.now())
+
     def depart(self, turn: Turn) -> bool:
         """Leave with a turn that was taken; False when it may not be used any more."""
-        now = self._now()
-        if not self.gate.is_open(self._out - 1, now):
+        now = self.now()
+        if self.paused or not self.gate.is_open(self._out - 1, now):
             return False
         turn.start = self.gate.started(self._out, now)
         return True
@@ -122,7 +149,7 @@ class Turns:
 
     def observe(self, turn: Turn, verdict: Verdict) -> None:
         """Tell the gate what came of a request that left, before its turn ends."""
-        now = self._now()
+        now = self.now()
         if turn.start is None:
             return
         match verdict:
@@ -141,6 +168,9 @@ class Turns:
 
     def _leave(self) -> None:
         self._out -= 1
+        self._wake()
+
+    def _wake(self) -> None:
         for future in self._waiters:
             if not future.done():
                 future.set_result(None)
@@ -154,5 +184,6 @@ class Turns:
             self._waiters.discard(future)
 
     @staticmethod
-    def _now() -> float:
+    def now() -> float:
+        """Return the loop's time."""
         return asyncio.get_running_loop().time()

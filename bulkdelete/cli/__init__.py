@@ -24,6 +24,13 @@ _COMMANDS = {
     "demo": "Show the whole story on the emulator: faults, a kill, a resume, the proof.",
 }
 
+_LIVE = {
+    "tune": "Change how many requests may be in flight, and how many start a second.",
+    "pause": "Start no new request until unpause; those in flight finish.",
+    "unpause": "Go on after pause.",
+    "stop": "End it in order, resumable.",
+}
+
 STDIN_PATH = "/dev/stdin"
 
 
@@ -41,6 +48,10 @@ def build() -> App:
     )
     for name, text in _COMMANDS.items():
         app.command(f"bulkdelete.cli.{name}:{name}", name=name, help=text)
+    live = App(name="live", help="Steer a run that goes on: tune, pause, unpause, stop.")
+    for name, text in _LIVE.items():
+        live.command(f"bulkdelete.cli.live:{name}", name=name, help=text)
+    app.command(live)
     return app
 
 

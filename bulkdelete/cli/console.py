@@ -280,6 +280,7 @@ def report_lines(report: "Report") -> list[str]:
             f" chunks sent again {requests['resent_chunks']:,}"
         ),
     ]
+    lines.extend(f"  changed      {one.name} to {one.value}" for one in report.changes)
     return lines + _timing_lines(report)
 
 

@@ -43,6 +43,8 @@ async def _lines(view: "View") -> None:
             planned=planned,
             ids_per_s=round(rate),
             in_flight=view.meter.in_flight,
+            max_in_flight=view.meter.cap,
+            rate=view.pacer.rate,
             retries=view.sender.tally.retries,
             throttled=view.sender.tally.throttled,
             eta_s=round((planned - done) / rate) if rate else None,
@@ -63,7 +65,7 @@ async def _bar(view: "View", *, color: bool) -> None:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]:,.0f} IDs/s"),
-        TextColumn("{task.fields[in_flight]} in flight"),
+        TextColumn("{task.fields[in_flight]}"),
         TextColumn("{task.fields[retries]} retries"),
         TextColumn("{task.fields[throttled]} throttled (429)"),
         TimeRemainingColumn(),
@@ -74,7 +76,7 @@ async def _bar(view: "View", *, color: bool) -> None:
     began, before = loop.time(), done
     with Progress(*columns, console=terminal) as bar:
         task = bar.add_task(
-            "", total=planned, completed=done, speed=0.0, in_flight=0, retries=0, throttled=0
+            "", total=planned, completed=done, speed=0.0, in_flight="", retries=0, throttled=0
         )
         try:
             while True:
@@ -91,7 +93,13 @@ def _refresh(bar: object, task: object, view: "View", before: int, seconds: floa
         task,
         completed=done,
         speed=(done - before) / seconds if seconds else 0.0,
-        in_flight=view.meter.in_flight,
+        in_flight=_limits(view),
         retries=tally.retries,
         throttled=tally.throttled,
     )
+
+
+def _limits(view: "View") -> str:
+    """Say how many are in flight of how many, and the rate where one is set."""
+    pace = f", {view.pacer.rate:g}/s" if view.pacer.rate else ""
+    return f"{view.meter.in_flight} of {view.meter.cap} in flight{pace}"

@@ -68,6 +68,14 @@ class Ceiling:
         """How many may be in flight, with a try."""
         return self.trial or self.level
 
+    def resize(self, cap: int) -> None:
+        """Stay at or under another cap; one that was at the old one is at the new one."""
+        free = self.level == self.cap
+        self.level = cap if free else min(self.level, cap)
+        self.cap = cap
+        if self.trial > cap:
+            self.trial = 0
+
     def look(self, in_flight: int) -> None:
         """Begin to try one more, when it is time: just after another start, when all are out."""
         if self.trial or self.level >= self.cap or in_flight != self.level:

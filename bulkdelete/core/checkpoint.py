@@ -78,10 +78,11 @@ class Start(_Record, frozen=True, tag="start"):
 
 
 class Setting(_Record, frozen=True, tag="setting"):
-    """A free setting that this process start uses."""
+    """A free setting that was changed while the process was at work, from this record on."""
 
     name: str
     value: str
+    at: float = 0.0
 
 
 class Intent(_Record, frozen=True, tag="intent"):

@@ -56,6 +56,13 @@ class Gate:
             raise ValueError("the cap is at least 1")
         self.ceiling = Ceiling(self.cap)
 
+    def resize(self, cap: int) -> None:
+        """Stay at or under another cap from now on; what was learned under it stays."""
+        if cap < 1:
+            raise ValueError("the cap is at least 1")
+        self.cap = cap
+        self.ceiling.resize(cap)
+
     @property
     def limit(self) -> int:
         """How many may be in flight, but for the breaker."""

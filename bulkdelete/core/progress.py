@@ -91,6 +91,7 @@ class Progress:
     stopped: log.Stop | None = None
     seal: log.Seal | None = None
     abandoned: bool = False
+    settings: list[log.Setting] = field(default_factory=list)
     requests: Requests = field(default_factory=Requests)
     reasons: Counter[str] = field(default_factory=Counter)
     resent: set[int] = field(default_factory=set)
@@ -142,8 +143,9 @@ class Progress:
             case log.Abandon():
                 self.abandoned = True
                 self.last_at = record.at
-            case _:
-                pass  # a setting changes nothing of what is known
+            case log.Setting():
+                self.settings.append(record)
+                self.last_at = max(self.last_at, record.at)
 
     def _open(self, record: log.Header) -> None:
         if self.header is not None:

@@ -45,6 +45,14 @@ class InFlight(msgspec.Struct, frozen=True):
     requests: int = 0
 
 
+class Change(msgspec.Struct, frozen=True):
+    """A setting that was changed by `live` while a process was at work, and when (epoch)."""
+
+    name: str
+    value: str
+    at: float
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The summary. `ids` always add up: `read` is the sum of the other eight."""
 
@@ -61,6 +69,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     timing: Timing
     in_flight: InFlight = InFlight()
     chain_head: str = ""
+    changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -44,12 +44,23 @@ class KernelSlots:
     def __init__(self, host: str, account: str, count: int, place: Path | None = None) -> None:
         name = hashlib.sha256(f"{host}\n{account}".encode()).hexdigest()[:24]
         stem = str((place or directory()) / f"bulkdelete-{name}")
-        self._free = [_open(f"{stem}-{number}") for number in range(count)]
+        self._stem = stem
+        self._count = 0
+        self._free: list[int] = []
+        self._number: dict[int, int] = {}
+        self.resize(count)
         self._queue = _open(f"{stem}-queue")
-        self._all = (*self._free, self._queue)
         self._closed = False
         self._waiting = 0
         self._not_before = 0.0
+
+    def resize(self, count: int) -> None:
+        """Use so many slots from now on; those above that are held are given back in time."""
+        for number in range(len(self._number), count):
+            fd = _open(f"{self._stem}-{number}")
+            self._number[fd] = number
+            self._free.append(fd)
+        self._count = count
 
     async def acquire(self) -> Lease:
         """Wait for a free slot and hold it."""
@@ -78,7 +89,7 @@ class KernelSlots:
 
     def _take(self) -> int | None:
         for fd in self._free:
-            if _try_lock(fd):
+            if self._number[fd] < self._count and _try_lock(fd):
                 self._free.remove(fd)
                 return fd
         return None
@@ -105,7 +116,7 @@ class KernelSlots:
     def close(self) -> None:
         """Close the files; that unlocks them. What is given back later is nothing any more."""
         self._closed = True
-        _close(self._all)
+        _close((*self._number, self._queue))
 
 
 class _Held:

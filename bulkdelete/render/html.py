@@ -72,7 +72,7 @@ def render(facts: Mapping[str, Any]) -> str:
         mood=_mood(facts["report"]),
         states=[(state.value, ids[state], _MEANINGS[state]) for state in State],
         segments=_segments(ids),
-        events=_events(facts["starts"], facts["stops"]),
+        events=_events(facts["starts"], facts["settings"], facts["stops"]),
     )
 
 
@@ -158,9 +158,12 @@ def _segments(ids: Mapping[str, int]) -> list[_Segment]:
 
 
 def _events(
-    starts: Iterable[Mapping[str, Any]], stops: Iterable[Mapping[str, Any]]
+    starts: Iterable[Mapping[str, Any]],
+    settings: Iterable[Mapping[str, Any]],
+    stops: Iterable[Mapping[str, Any]],
 ) -> list[_Event]:
-    """Put starts and stops in the order of time; of equal times, the start comes first."""
+    """Put starts, changes and stops in the order of time; of equal times in this order."""
     events = [_Event(one["at"], "start", one) for one in starts]
+    events += [_Event(one.get("at", 0.0), "setting", one) for one in settings]
     events += [_Event(one["at"], "stop", one) for one in stops]
     return sorted(events, key=lambda event: event.at)

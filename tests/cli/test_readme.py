@@ -36,7 +36,8 @@ def test_every_exit_code_of_the_errors_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["plan", "run", "apply", "status", "report", "audit", "doctor", "emulator", "demo"]
+    "command",
+    ["plan", "run", "apply", "status", "report", "audit", "doctor", "emulator", "demo", "live"],
 )
 async def test_each_command_has_help_and_knows_the_flags_of_the_readme(
     program: Program, command: str

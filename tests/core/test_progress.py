@@ -442,6 +442,7 @@ def test_facts_about_the_run() -> None:
     assert progress.header == HEADER
     assert progress.approval == APPROVAL
     assert progress.seal == seal(9.0)
+    assert progress.settings == [log.Setting(name="rate", value="5")]
     assert not progress.abandoned
     assert replayed(start(1.0), seal(9.0), start(10.0)).seal is None
     assert replayed(start(1.0), log.Abandon(at=11.0)).abandoned

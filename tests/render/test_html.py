@@ -165,6 +165,7 @@ def facts(report: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN40
         "plan": planned(),
         "approval": msgspec.to_builtins(approval),
         "starts": [msgspec.to_builtins(start)],
+        "settings": [],
         "stops": [],
         "reasons": {"http_503": 88, "timeout": 9},
         "title": "bulkdelete 0.1.0: purge.csv",
@@ -195,6 +196,7 @@ def interrupted() -> dict[str, Any]:
     return facts(
         reported("interrupted", ids(6_000, 0, 200, 6_145), reason=reason),
         starts=msgspec.to_builtins(starts),
+        settings=[msgspec.to_builtins(log.Setting(name="rate", value="5", at=1_780_000_950.0))],
         stops=[msgspec.to_builtins(stop)],
     )
 
@@ -208,7 +210,7 @@ def empty() -> dict[str, Any]:
     zeros["timing"] = msgspec.to_builtins(reports.Timing())
     plan = planned(parts=[], protect=[])
     plan["bound"] = plan["bound"] | {"protect": [], "host": None, "account": None}
-    return facts(zeros, plan=plan, approval=None, starts=[], stops=[], reasons={})
+    return facts(zeros, plan=plan, approval=None, starts=[], settings=[], stops=[], reasons={})
 
 
 def numbers_in(value: Any) -> set[str]:  # noqa: ANN401 - builtins of any shape

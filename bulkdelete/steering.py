@@ -1,0 +1,93 @@
+"""A run is steered while it goes on: tuned, paused, stopped. What was said is on record first."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+import structlog
+
+from bulkdelete.core import checkpoint as log
+from bulkdelete.core import live
+from bulkdelete.errors import BulkdeleteError, Stopped, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulkdelete.io.journal import Journal
+    from bulkdelete.io.pacing import Pacer
+    from bulkdelete.sending import Sender
+    from bulkdelete.turns import Meter, Turns
+
+_log = structlog.get_logger("bulkdelete")
+
+
+@dataclass(slots=True, kw_only=True)
+class Steering:
+    """Follows commands. `leave_free` slots are left to others, whatever the number is tuned to."""
+
+    sender: "Sender"
+    turns: "Turns"
+    pacer: "Pacer"
+    meter: "Meter"
+    journal: "Journal"
+    wall: "Callable[[], float]"
+    leave_free: int
+
+    async def follow(self, line: bytes) -> bytes:
+        """Follow the command of one line; return the line to answer."""
+        try:
+            await self._follow(live.command(line))
+        except BulkdeleteError as error:
+            return live.encode(self._answer(str(error)))
+        return live.encode(self._answer())
+
+    def _answer(self, error: str = "") -> live.Answer:
+        state = "paused" if self.turns.paused else "running"
+        return live.Answer(
+            ok=not error,
+            error=error,
+            state="stopping" if self.sender.stopping else state,
+            max_in_flight=self.meter.cap + self.leave_free,
+            rate=self.pacer.rate,
+            in_flight=self.meter.in_flight,
+        )
+
+    async def _follow(self, command: live.Command) -> None:
+        match command:
+            case live.Tune():
+                await self._tune(command)
+            case live.Pause():
+                await self._note("paused", "yes")
+                self.turns.pause()
+            case live.Unpause():
+                await self._note("paused", "no")
+                self.turns.unpause()
+            case live.Stop():
+                self.sender.halt(
+                    Stopped(
+                        "live_stop",
+                        "stopped by `bulkdelete live stop`; the rest is unsent",
+                        "run the same command again to go on",
+                    )
+                )
+            case _:
+                assert_never(command)
+
+    async def _tune(self, command: live.Tune) -> None:
+        number, rate = command.max_in_flight, command.rate
+        if number is not None:
+            if number <= self.leave_free:
+                raise UsageError("leave_free", "--leave-free leaves no slot of these to use")
+            await self._note("max_in_flight", str(number))
+            self._resize(number - self.leave_free)
+        if rate is not None:
+            await self._note("rate", f"{rate:g}" if rate else "none")
+            self.pacer.tune(rate or None)
+
+    def _resize(self, cap: int) -> None:
+        self.meter.resize(cap, self.turns.now())
+        self.turns.resize(cap)
+        self.sender.resize(cap)
+
+    async def _note(self, name: str, value: str) -> None:
+        _log.info("run.tuned", setting=name, value=value)
+        await self.journal.append(log.Setting(name=name, value=value, at=self.wall()))
