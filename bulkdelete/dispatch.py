@@ -10,6 +10,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core.model import (
     Abort,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from bulkdelete.backlog import Job
     from bulkdelete.core.target import Target
     from bulkdelete.turns import Meter, Turn, Turns
+
+_log = structlog.get_logger("bulkdelete")
 
 
 class Transport(Protocol):
@@ -108,6 +112,7 @@ class Dispatcher:
             self.trusted = self.trusted or _accepts(job, verdict)
             self.turns.observe(turn, verdict)
             self._record(job, verdict, reply, seconds)
+            _note_hint(job, reply, verdict)
             return verdict
         finally:
             self.turns.give_back(turn, abandoned=abandoned)
@@ -214,6 +219,13 @@ class Dispatcher:
             ms=ms,
             bad=bad,
         )
+
+
+def _note_hint(job: "Job", reply: Reply, verdict: Verdict) -> None:
+    """Say that a hint to wait made no sense; not what it was, for it is the server's own text."""
+    hinted = isinstance(reply, Answer) and "retry-after" in reply.headers
+    if hinted and isinstance(verdict, Throttled | Ambiguous) and verdict.wait is None:
+        _log.warning("hint.ignored", chunk=job.piece.span.seq, verdict=verdict.reason)
 
 
 def _accepts(job: "Job", verdict: Verdict) -> bool:
