@@ -13,6 +13,10 @@ import sys
 PACKAGES: dict[str, str] = {
     "strace": "strace",
     "mount": "mount",
+    "ip": "iproute2",
+    "tc": "iproute2",
+    "iptables": "iptables",
+    "nsenter": "util-linux",
     "faketime": "faketime",
     "eatmydata": "eatmydata",
 }

@@ -29,7 +29,7 @@ OK = b'{"status":"success"}'
 
 @dataclass
 class Server:
-    """Listens on loopback (or on a socket of the caller's), and remembers what it was sent.
+    """Listens on loopback (or on another address of this machine); remembers what it was sent.
 
     `wanted` is the port that it takes, 0 for any; `port` the one that it has. `times` are those
     of the loop at which the `requests` were whole; `heard` is what came where no request was
@@ -39,7 +39,7 @@ class Server:
 
     script: Script
     tls: ssl.SSLContext | None = None
-    listener: socket.socket | None = None
+    host: str = "127.0.0.1"
     wanted: int = 0
     port: int = 0
     connections: int = 0
@@ -58,10 +58,7 @@ class Server:
     @asynccontextmanager
     async def running(self) -> "AsyncIterator[Server]":
         """Listen; at the end nothing is left of it."""
-        if self.listener is None:
-            server = await asyncio.start_server(self._serve, "127.0.0.1", self.wanted)
-        else:
-            server = await asyncio.start_server(self._serve, sock=self.listener)
+        server = await asyncio.start_server(self._serve, self.host, self.wanted)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
