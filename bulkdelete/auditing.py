@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bulkdelete import reporting
 from bulkdelete.core import report as reports
 from bulkdelete.errors import BulkdeleteError
 
@@ -50,6 +51,7 @@ def audit(run: "RunDir", noted_head: str | None = None) -> Audit:
         checks.append(Check("checkpoint.log: checksums, chain and plan fit", ok=True))
         checks.append(Check("checkpoint.log: no torn tail", ok=not reader.torn or run.busy()))
         checks.extend(_checks(run, plan, progress, reader))
+        checks.extend(_verification(run, plan))
     except BulkdeleteError as error:
         checks.append(Check(str(error), ok=False))
     if noted_head is not None:
@@ -66,14 +68,34 @@ def _checks(run: "RunDir", plan: "Plan", progress: "Progress", reader: "log.Read
             Check("the seal holds the balance", ok=progress.seal.ids == reports.as_dict(balance))
         )
     if run.report_path.exists() and not run.busy():
-        checks.append(_report(run, reader.head))
+        checks.extend(_report(run, plan, progress, reader.head))
     return checks
 
 
-def _report(run: "RunDir", head: str) -> Check:
-    what = "report.json holds the log's chain head"
+def _verification(run: "RunDir", plan: "Plan") -> list[Check]:
+    """Check that what was concluded afterwards is what was answered."""
+    rounds, _ = run.rounds(plan)
+    if not rounds.every:
+        return []
+    checks = [Check("verify.log: checksums, chain and plan fit", ok=True)]
+    for asked in rounds.concluded():
+        end = asked.concluded
+        said = end and {"gone": end.gone, "there": end.there, "unknown": end.unknown}
+        counted = rounds.tally(asked)
+        back = counted.pop("back")
+        ok = said == counted and end is not None and end.back == back
+        checks.append(Check("verify.log: a conclusion counts what was answered", ok=ok))
+    return checks
+
+
+def _report(run: "RunDir", plan: "Plan", progress: "Progress", head: str) -> list[Check]:
     try:
         report = msgspec.json.decode(run.report_path.read_bytes(), type=reports.Report)
     except msgspec.MsgspecError:
-        return Check("report.json can be read", ok=False)
-    return Check(what, ok=report.chain_head == head)
+        return [Check("report.json can be read", ok=False)]
+    derived = reporting.summary(run, plan, progress, head=head)
+    asked = report.verification == derived.verification
+    return [
+        Check("report.json holds the log's chain head", ok=report.chain_head == head),
+        Check("report.json holds what was verified, as verify.log has it", ok=asked),
+    ]

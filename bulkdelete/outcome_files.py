@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from contextlib import ExitStack, aclosing
 from typing import IO, TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from bulkdelete.fates import fates
 from bulkdelete.io import files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bulkdelete.core.plan import Plan
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from bulkdelete.fates import Fate
     from bulkdelete.io.rundir import RunDir
     from bulkdelete.reading import Part
+
+
+Sort = Callable[["Fate"], "tuple[str, Fate] | None"]
+"""Says into which file an ID goes, and as what; None: into none."""
 
 
 async def write_outcomes(
@@ -32,27 +37,46 @@ async def write_outcomes(
     outcome_format: str = "csv",
 ) -> "dict[State, Path]":
     """Write one file for each state asked for, in input order; return the paths by state."""
-    paths = {state: run.path / f"{state.value}.{outcome_format}" for state in states}
     # A plan that nobody approved yet grows old, too.
     unapproved = plan.created + PLAN_LIVES
     expires = progress.approval.expires if progress.approval else unapproved
+    markers = {state.value: mark(state, expires) for state in states}
+
+    def sort(fate: "Fate") -> "tuple[str, Fate]":
+        return fate.state.value, fate
+
+    paths = await write_sorted(run, plan, parts, progress, markers, sort, outcome_format)
+    return dict(zip(states, paths, strict=True))
+
+
+async def write_sorted(  # noqa: PLR0913, PLR0917 - what a run is made of, and what is wanted of it
+    run: "RunDir",
+    plan: "Plan",
+    parts: "Sequence[Part]",
+    progress: "Progress",
+    markers: "Mapping[str, str]",
+    sort: Sort,
+    outcome_format: str = "csv",
+) -> "list[Path]":
+    """Write one file for each name that has a marker, in input order; return their paths."""
+    paths = {name: run.path / f"{name}.{outcome_format}" for name in markers}
     index = run.index(plan)
     with ExitStack() as stack:
         stack.callback(index.close)
         writers = {}
-        for state, path in paths.items():
+        for name, path in paths.items():
             path.unlink(missing_ok=True)
             files.write_new(path)
             file = stack.enter_context(
                 path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
             )
-            writers[state] = _writer(file, outcome_format, mark(state, expires))
+            writers[name] = _writer(file, outcome_format, markers[name])
         async with aclosing(fates(plan, parts, index, progress)) as stream:
             async for found in stream:
                 for fate in found:
-                    if fate.state in writers:
-                        writers[fate.state].add(fate)
-    return paths
+                    if (sorted_to := sort(fate)) is not None and sorted_to[0] in writers:
+                        writers[sorted_to[0]].add(sorted_to[1])
+    return list(paths.values())
 
 
 def _writer(file: "IO[str]", outcome_format: str, marker: str) -> "_Csv | _Jsonl":

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bulkdelete.core import report as reports
-from bulkdelete.errors import UsageError
+from bulkdelete.core.verification import Verification, says
+from bulkdelete.errors import IntegrityError, UsageError
 from bulkdelete.fates import fates
 from bulkdelete.io import files
 
@@ -54,6 +55,7 @@ def summary(
             f"{seal.ids['ambiguous']:,} are in doubt",
             f"look at rejected.csv and ambiguous.csv in {run.path}",
         )
+    verified, notes = _verified(run, plan, progress)
     return reports.Report(
         run_id=run.run_id,
         run_dir=str(run.path),
@@ -71,9 +73,25 @@ def summary(
             latency_ms=reports.latency(progress),
         ),
         in_flight=reports.in_flight(progress) if busy else reports.InFlight(),
+        verification=verified,
         chain_head=head,
         changes=tuple(reports.Change(one.name, one.value, one.at) for one in progress.settings),
+        notes=notes,
     )
+
+
+def _verified(
+    run: "RunDir", plan: "Plan", progress: "Progress"
+) -> tuple[Verification | None, tuple[str, ...]]:
+    """Return the last conclusion of a verification, and what is to be said if it is damaged."""
+    try:
+        rounds, _ = run.rounds(plan)
+    except IntegrityError as error:
+        return None, (str(error),)
+    if not (concluded := rounds.concluded()):
+        return None, ()
+    found = says(concluded[-1], run.run_id, str(run.path), progress.last_at)
+    return found, ()
 
 
 def facts(

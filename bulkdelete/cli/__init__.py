@@ -18,6 +18,7 @@ _COMMANDS = {
     "apply": "Send (or resume) a plan that was made earlier.",
     "status": "Show what is known of one run, or a table of all runs.",
     "report": "Write reports and outcome files of a run; tell what happened to one ID.",
+    "verify": "Later, by sample or in full: are the profiles gone?",
     "audit": "Check checksums, chain, seal and digests of a run.",
     "doctor": "Check settings, credentials, disk, clock and host, without deleting.",
     "emulator": "Run a stateful look-alike of the API on loopback.",

@@ -281,7 +281,10 @@ def report_lines(report: "Report") -> list[str]:
         ),
     ]
     lines.extend(f"  changed      {one.name} to {one.value}" for one in report.changes)
-    return lines + _timing_lines(report)
+    lines += _timing_lines(report)
+    if (verified := report.verification) is not None:
+        lines.append(f"  verified {verified.sentence}")
+    return lines + [f"  note {one}" for one in report.notes]
 
 
 def _timing_lines(report: "Report") -> list[str]:

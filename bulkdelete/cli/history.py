@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkdelete.cli.console import Console
+    from bulkdelete.core.report import Report
     from bulkdelete.io.rundir import RunDir
 
 _UNREADABLE = 6
@@ -29,6 +30,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended: float | None = None
     ids: dict[str, int] = {}
     in_flight: int = 0
+    verified: str = ""
     error: str = ""
 
 
@@ -69,7 +71,7 @@ def show(console: "Console", place: "Path", keep: float | None) -> int:
 
 
 def _always(row: Row) -> dict[str, object]:
-    return {"exit_code": row.exit_code, "ids": row.ids}
+    return {"exit_code": row.exit_code, "ids": row.ids, "verified": row.verified or None}
 
 
 def _row(run: "RunDir") -> Row:
@@ -88,7 +90,16 @@ def _row(run: "RunDir") -> Row:
         ended=progress.last_at if progress.starts and report.state != "running" else None,
         ids=report.ids,
         in_flight=report.in_flight.ids,
+        verified=_verified(report),
     )
+
+
+def _verified(report: "Report") -> str:
+    found = report.verification
+    if found is None:
+        return ""
+    kept = "all gone" if found.gone == found.asked else f"{found.asked - found.gone:,} not gone"
+    return f"{found.asked:,} asked, {kept}, on {reporting.day(found.concluded)[:10]}"
 
 
 def _lines(row: Row) -> list[str]:
@@ -108,6 +119,10 @@ def _lines(row: Row) -> list[str]:
     }
     if row.state not in {"draft", "planned"} and any(rest.values()):
         lines.append("    " + ", ".join(f"{n:,} {name}" for name, n in rest.items() if n))
+    if row.verified:
+        lines.append(f"    verified: {row.verified}")
+    elif row.ids["accepted"]:
+        lines.append("    not verified")
     return [*lines, f"    {row.run_dir}"]
 
 

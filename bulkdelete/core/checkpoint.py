@@ -168,7 +168,61 @@ class Abandon(_Record, frozen=True, tag="abandon"):
     at: float
 
 
-Record = Header | Approval | Start | Setting | Intent | Outcome | Split | Stop | Seal | Abandon
+class Round(_Record, frozen=True, tag="round"):
+    """In verify.log: a round of asking begins, of `sample` out of `population` IDs.
+
+    `scope`: the accepted IDs, or the ambiguous ones. `day` is 0, or 7 or 30 when looking for who
+    came back. `plan` and `head` say of which run, and of which state of its checkpoint.
+    """
+
+    at: float
+    tool: str
+    plan: str
+    head: str
+    scope: str
+    population: int
+    sample: int
+    seed: int
+    day: int = 0
+
+
+class Look(_Record, frozen=True, tag="look"):
+    """In verify.log: what the answer about one ID said of its profile, and how."""
+
+    chunk: int
+    position: int
+    presence: str
+    how: str
+    at: float
+
+
+class Conclusion(_Record, frozen=True, tag="conclusion"):
+    """In verify.log: all of a round were asked. `back`: gone in an earlier one, there again."""
+
+    at: float
+    exit: int
+    gone: int
+    there: int
+    unknown: int
+    back: int
+    head: str
+
+
+Record = (
+    Header
+    | Approval
+    | Start
+    | Setting
+    | Intent
+    | Outcome
+    | Split
+    | Stop
+    | Seal
+    | Abandon
+    | Round
+    | Look
+    | Conclusion
+)
 
 
 class _Line(msgspec.Struct, frozen=True):

@@ -146,6 +146,8 @@ class Progress:
             case log.Setting():
                 self.settings.append(record)
                 self.last_at = max(self.last_at, record.at)
+            case log.Round() | log.Look() | log.Conclusion():
+                raise log.corrupt("it holds records of another log")
 
     def _open(self, record: log.Header) -> None:
         if self.header is not None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bulkdelete.core.model import Balance, State
+from bulkdelete.core.verification import Verification
 
 if TYPE_CHECKING:
     from bulkdelete.core.plan import Counts
@@ -68,6 +69,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     requests: dict[str, int]
     timing: Timing
     in_flight: InFlight = InFlight()
+    verification: Verification | None = None
     chain_head: str = ""
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()

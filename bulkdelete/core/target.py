@@ -114,7 +114,7 @@ def _by_status(status: int, reply: Answer, *, trusted: bool) -> Verdict:
         return Throttled(reason, wait_hint(reply.headers))
     if status in _FAULTS or status == _REQUEST_TIMEOUT:
         return Ambiguous(reason, wait_hint(reply.headers))
-    if status == _NOT_FOUND and trusted and _json_object(reply) is not None:
+    if status == _NOT_FOUND and trusted and json_object(reply) is not None:
         return Refused(reason)
     if status in _REDIRECTS:
         return Abort("redirect")
@@ -124,7 +124,7 @@ def _by_status(status: int, reply: Answer, *, trusted: bool) -> Verdict:
 def _success(reply: Answer, ids: "Sequence[str]", *, trusted: bool) -> Verdict:
     if not reply.complete:
         return Ambiguous("answer_cut")
-    answer = _json_object(reply)
+    answer = json_object(reply)
     if answer is None:
         if not trusted and _is_html(reply):
             return Abort("not_the_api", acted=True)
@@ -138,12 +138,18 @@ def _success(reply: Answer, ids: "Sequence[str]", *, trusted: bool) -> Verdict:
 
 
 def _failure(answer: "Mapping[str, Any]", reply: Answer, *, trusted: bool) -> Verdict:
+    code = failure_code(answer)
+    return Refused("status_fail") if code is None else _by_status(code, reply, trusted=trusted)
+
+
+def failure_code(answer: "Mapping[str, Any]") -> int | None:
+    """Return the `code` of a 200 that says `fail`, when it is the code of a failure."""
     code = answer.get("code")
     if isinstance(code, str) and re.fullmatch(r"\d{3}", code):
         code = int(code)
-    if type(code) is int and not 200 <= code < 300 and 100 <= code < 600:  # noqa: PLR2004
-        return _by_status(code, reply, trusted=trusted)
-    return Refused("status_fail")
+    # A flag is an int to Python, not to JSON.
+    failed = type(code) is int and not 200 <= code < 300 and 100 <= code < 600  # noqa: PLR2004
+    return code if failed else None
 
 
 def _processed(answer: "Mapping[str, Any]", ids: "Sequence[str]") -> Verdict:
@@ -181,7 +187,7 @@ def _is_html(reply: Answer) -> bool:
     return any("html" in kind.lower() for kind in kinds) or reply.body.lstrip()[:1] == b"<"
 
 
-def _json_object(reply: Answer) -> "dict[str, Any] | None":
+def json_object(reply: Answer) -> "dict[str, Any] | None":
     """Return the whole body as a JSON object, None when it is not exactly one."""
     if not reply.complete or len(reply.body) > MAX_ANSWER:
         return None

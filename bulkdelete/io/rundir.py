@@ -19,6 +19,7 @@ from bulkdelete.core import index as layout
 from bulkdelete.core import plan as plans
 from bulkdelete.core.digests import KEY_BYTES, account_tag
 from bulkdelete.core.progress import Progress
+from bulkdelete.core.verification import Rounds
 from bulkdelete.errors import BusyError, IntegrityError, UsageError
 from bulkdelete.io import files, journal
 
@@ -236,13 +237,39 @@ class RunDir:
             raise _other_plan()
         return progress, reader
 
+    @property
+    def verify_path(self) -> Path:
+        """The log of what was asked afterwards."""
+        return self.path / "verify.log"
+
+    def begin_verifying(self) -> None:
+        """Make verify.log, durably, when there is none yet."""
+        if not self.verify_path.exists():
+            files.write_new(self.verify_path)
+            files.sync_directory(self.path)
+
+    def rounds(self, plan: plans.Plan) -> tuple[Rounds, log.Reader]:
+        """Replay verify.log; none is no rounds; IntegrityError when corrupt."""
+        rounds = Rounds(plan.digest)
+        if not self.verify_path.exists():
+            return rounds, log.Reader()
+        try:
+            return rounds, journal.read(self.verify_path, rounds.apply)
+        except IntegrityError as error:
+            raise IntegrityError(
+                "verify_corrupt",
+                "verify.log is damaged, or of another run; nothing was asked",
+                "restore it from a copy, or move it away to begin anew",
+            ) from error
+
     @contextlib.contextmanager
-    def lock(self, patience: float = 0.3) -> "Iterator[None]":
+    def lock(self, patience: float = 0.3, name: str = "run.lock") -> "Iterator[None]":
         """Hold the run; BusyError when another process does. The kernel frees it at any death.
 
-        `patience` in seconds outlasts a look at the run by `busy`.
+        `patience` in seconds outlasts a look at the run by `busy`. Verifying has a lock of its own
+        `name`: it does not change what was sent.
         """
-        held = FileLock(self.path / "run.lock", timeout=patience, poll_interval=0.02, mode=0o600)
+        held = FileLock(self.path / name, timeout=patience, poll_interval=0.02, mode=0o600)
         try:
             held.acquire()
         except Timeout as error:

@@ -37,7 +37,19 @@ def test_every_exit_code_of_the_errors_is_in_the_table() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["plan", "run", "apply", "status", "report", "audit", "doctor", "emulator", "demo", "live"],
+    [
+        "plan",
+        "run",
+        "apply",
+        "status",
+        "report",
+        "verify",
+        "audit",
+        "doctor",
+        "emulator",
+        "demo",
+        "live",
+    ],
 )
 async def test_each_command_has_help_and_knows_the_flags_of_the_readme(
     program: Program, command: str
@@ -53,7 +65,7 @@ async def test_flags_of_the_readme_exist(program: Program) -> None:
     program.env["COLUMNS"] = "200"
     helps = [
         (await program(command, "--help")).out
-        for command in ("run", "apply", "report", "audit", "doctor", "plan", "status")
+        for command in ("run", "apply", "report", "audit", "doctor", "plan", "status", "verify")
     ]
     known = set(re.findall(r"--[a-z][a-z-]+", " ".join(helps)))
     named = set(re.findall(r"--[a-z][a-z-]+", README.read_text()))
