@@ -101,6 +101,15 @@ class Backlog:
         self._taken -= 1
         self._wake()
 
+    async def all_ended(self) -> None:
+        """Wait until everything that was offered has ended, or the work was stopped."""
+        while (self._taken or self._waiting) and not self._stopped:
+            await self._wait(None)
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._fresh or self._urgent or self._delayed)
+
     def nothing_follows(self, seq: int) -> bool:
         """Tell that one job is taken, and that nothing else of chunk `seq` waits behind it."""
         same = bool(self._fresh) and self._fresh[0].piece.span.seq == seq
@@ -108,7 +117,7 @@ class Backlog:
 
     @property
     def _empty(self) -> bool:
-        return self._closed and not (self._taken or self._fresh or self._urgent or self._delayed)
+        return self._closed and not (self._taken or self._waiting)
 
     async def take(self) -> Job | None:
         """Wait for a job; None when nothing is left or all was stopped."""

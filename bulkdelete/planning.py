@@ -7,11 +7,13 @@ protected, invalid or excluded, in this order of precedence: invalid, duplicate,
 import hashlib
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bulkdelete.core import guards
 from bulkdelete.core import index as codes
 from bulkdelete.core import plan as plans
+from bulkdelete.core.activity import ActivityColumn
 from bulkdelete.core.chunks import Chunker
 from bulkdelete.core.damage import Detector, Finding
 from bulkdelete.core.dedup import Seen, SeenIds
@@ -25,9 +27,10 @@ from bulkdelete.io import source
 from bulkdelete.reading import STDIN, Part, batches, kept, layout_of, own_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from bulkdelete.core.sketch import Sketch, Sketcher
     from bulkdelete.core.target import Target
 
 _LARGE = 4 << 20
@@ -52,6 +55,10 @@ class Wish:
     account: str | None
     chunk_size: int
     protect: "tuple[Path, ...]" = ()
+    environment: str = ""
+    last_seen: str | None = None
+    exported_at: float | None = None
+    sketch_seed: int | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +81,7 @@ class Planned:
     plan: plans.Plan
     sections: tuple[bytes, ...]
     findings: Findings
+    sketch: "Sketch | None" = None
 
 
 async def make_plan(wish: Wish, key: bytes, *, tool: str, created: float) -> Planned:
@@ -96,7 +104,8 @@ class _Survey:
         self._wish = wish
         self._key = key
         self._rules = rules
-        self._seen = _seen(wish.parts)
+        self._sketcher = _sketcher(wish.sketch_seed)
+        self._seen = _seen(wish.parts, self._sketcher)
         self._chunker = Chunker(wish.chunk_size)
         self._index = codes.IndexBuilder()
         self._content = hashlib.sha256()
@@ -106,11 +115,14 @@ class _Survey:
         self._out = {codes.DUPLICATE: 0, codes.PROTECTED: 0, codes.OUT: 0}
         self._reasons: dict[str, int] = {}
         self._findings = Findings()
+        self._active: frozenset[int] = frozenset()
+        self._list_times: list[float] = []
         self._detectors = {kind: Detector(kind) for kind in Kind}
 
     async def read(self, number: int, part: Part) -> None:
         """Read one part."""
         layout = await layout_of(part, self._wish.reading)
+        self._list_times.append(part.path.stat().st_mtime)
         if layout.empty:
             self._parts.append(await _empty_part(part))
             return
@@ -125,7 +137,9 @@ class _Survey:
         self._findings.notes.extend(f"{part.name}: {note}" for note in layout.notes)
         hasher = hashlib.sha256()
         before = self._index.records
-        async for batch in batches(part, layout, hasher=hasher):
+        activity = self._activity(part, layout)
+        async for batch in batches(part, layout, hasher=hasher, keep_cells=activity is not None):
+            self._active = activity(batch) if activity else frozenset()
             if self._index.records == before:
                 self._expect(part, batch)
             self._mark(number, batch)
@@ -191,13 +205,31 @@ class _Survey:
                 self._detectors[kind].look_at(shape, ids, part.name, lines)
             else:
                 self._detectors[kind].look(ids, data, part.name, lines)
+            self._sketch(ids, data)
             for place in self._seen.repeated(ids, kind, data):
                 others[place if positions is None else positions[place]] = codes.DUPLICATE
             for place in self._rules.matches(ids, kind):
                 others.setdefault(place if positions is None else positions[place], codes.PROTECTED)
+        for place in self._active:
+            others.setdefault(place, codes.PROTECTED)
         for code in others.values():
             self._out[code] += 1
         return others
+
+    def _sketch(self, ids: "Sequence[str]", data: bytes) -> None:
+        """Hash the IDs for the sketch where the de-duplication does not."""
+        if self._sketcher is not None and ids and isinstance(self._seen, SeenIds):
+            from bulkdelete.core.sketch import hashes  # noqa: PLC0415 - an extra
+
+            self._sketcher.add(hashes(data, self._sketcher.seed))
+
+    def _activity(self, part: Part, layout: Layout) -> "Callable[[Batch], frozenset[int]] | None":
+        """Return what finds the IDs of a batch that were active after the list was made."""
+        wish = self._wish
+        if wish.last_seen is None or wish.exported_at is None:
+            return None
+        column = ActivityColumn(layout, part.name, wish.last_seen)
+        return partial(column.active_after, moment=wish.exported_at)
 
     def _invalid(self, part: Part, line: int, reason: str) -> None:
         self._index.add_reason(self._reasons.setdefault(reason, len(self._reasons)))
@@ -252,8 +284,15 @@ class _Survey:
             index_sha256=whole.hexdigest(),
             seconds=0.0,
             warnings=tuple(map(str, self._findings.damage)),
+            list_time=self._list_time(),
         )
-        return Planned(plan, sections, self._findings)
+        sketch = self._sketcher.sketch() if self._sketcher else None
+        return Planned(plan, sections, self._findings, sketch)
+
+    def _list_time(self) -> float:
+        """Return when the list was made: as said, or the oldest of its files' times."""
+        said = self._wish.exported_at
+        return min(self._list_times, default=self._now) if said is None else said
 
     def _counts(self) -> plans.Counts:
         return plans.Counts(
@@ -284,6 +323,10 @@ class _Survey:
             explode=wish.reading.explode,
             chunk_size=wish.chunk_size,
             protect=protect,
+            environment=wish.environment,
+            last_seen=None
+            if wish.last_seen is None or wish.exported_at is None
+            else (wish.last_seen, wish.exported_at),
         )
 
 
@@ -313,7 +356,18 @@ def _gravest_first(mark: tuple[State, float]) -> bool:
     return mark[0] is not State.PROTECTED
 
 
-def _seen(parts: "Sequence[Part]") -> Seen:
+def _sketcher(seed: int | None) -> "Sketcher | None":
+    """Return what makes the sketch, if its extra is installed."""
+    if seed is None:
+        return None
+    try:
+        from bulkdelete.core.sketch import Sketcher  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return Sketcher(seed)
+
+
+def _seen(parts: "Sequence[Part]", sketcher: "Sketcher | None") -> Seen:
     """Return the quick way to find repetitions if its extra is installed and it pays."""
     if sum(part.path.stat().st_size for part in parts) < _LARGE:
         return SeenIds()
@@ -321,7 +375,9 @@ def _seen(parts: "Sequence[Part]") -> Seen:
         from bulkdelete.core.hashtable import SeenHashes  # noqa: PLC0415 - an extra
     except ImportError:
         return SeenIds()
-    return SeenHashes(secrets.randbits(64))
+    if sketcher is None:
+        return SeenHashes(secrets.randbits(64))
+    return SeenHashes(sketcher.seed, sketcher)
 
 
 def _once(values: "Iterable[str]") -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core import plan as plans
+from bulkdelete.core.anomaly import MOST_HISTORY, Night
 from bulkdelete.core.report import balance
-from bulkdelete.errors import GuardError, IntegrityError
+from bulkdelete.errors import BulkdeleteError, GuardError, IntegrityError
 from bulkdelete.io.journal import Journal, LogFile
 from bulkdelete.io.rundir import RunDir, runs_in
 from bulkdelete.io.source import fingerprint
@@ -77,6 +78,26 @@ def _same(plan: "Plan", wish: "Wish", sums: "tuple[str, ...]") -> bool:
         return plan.inputs == wish.inputs and tuple(part.sha256 for part in plan.parts) == sums
     paths = tuple(str(part.path.absolute()) for part in wish.parts)
     return plan.inputs == wish.inputs or tuple(part.path for part in plan.parts) == paths
+
+
+def nights(inputs: "tuple[str, ...]", settings: "Settings") -> list[Night]:
+    """Return the finished runs of a job, the newest first: the same words and account.
+
+    A run that cannot be read says nothing here; it speaks up where it matters.
+    """
+    found: list[Night] = []
+    for run in runs_in(settings.runs_dir):
+        try:
+            plan = run.plan()
+            if plan.inputs == inputs and plan.bound.account == settings.account:
+                progress, _ = run.progress(plan)
+                if progress.seal is not None and plan.counts.planned:
+                    found.append(Night.of(plan.counts, run.sketch()))
+        except (BulkdeleteError, OSError):
+            continue
+        if len(found) == MOST_HISTORY:
+            break
+    return found
 
 
 def stem(wish: "Wish") -> str:
@@ -155,6 +176,11 @@ async def quick_differences(
     pairs = {
         "the account": (wish.account, bound.account),
         "the region or endpoint": (wish.host, bound.host),
+        "the environment of the profile": (wish.environment, bound.environment),
+        "--last-seen or --exported-at": (
+            wish.last_seen and (wish.last_seen, wish.exported_at),
+            bound.last_seen,
+        ),
         "the chunk size": (wish.chunk_size, bound.chunk_size),
         "the planning rules (another version of the tool)": (plans.RULES_VERSION, bound.rules),
     }

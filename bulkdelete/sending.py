@@ -6,6 +6,7 @@ attempts. What follows from a verdict is decided here: settled, cut in two, trie
 """
 
 import asyncio
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
@@ -45,7 +46,11 @@ if TYPE_CHECKING:
     from bulkdelete.core.checkpoint import Approval
     from bulkdelete.core.index import ChunkEntry
     from bulkdelete.core.progress import PieceState, Progress
+    from bulkdelete.core.times import Window
     from bulkdelete.dispatch import Dispatcher
+
+_LOOK_AT_CLOCK = 5.0
+"""Seconds after which who waits for a window looks at the clock again: it may have been set."""
 
 _log = structlog.get_logger("bulkdelete")
 
@@ -61,6 +66,8 @@ class Limits:
     grace: float = 10.0
     give_up_after: float = 900.0
     max_duration: float | None = None
+    window: "Window | None" = None
+    killed: "Callable[[], bool]" = bool
 
 
 @dataclass(slots=True)
@@ -109,6 +116,7 @@ class Sender:
         self._error: BaseException | None = None
         self._requests = 0
         self._offered = 0
+        self._jobs_offered = 0
         self._held_back = False
         self._complete = False
         self._trouble_since: float | None = None
@@ -188,6 +196,7 @@ class Sender:
                 for job in self._jobs(chunk):
                     await self._backlog.offer(job)
                     self._offered += len(job.piece.ids)
+                    await self._ramp()
                 hold = self._limits.hold_after
                 if hold is not None and self._offered >= hold:
                     self._held_back = chunk.seq + 1 < self._progress.chunks
@@ -195,6 +204,14 @@ class Sender:
             self._backlog.close()
         except Exception as error:  # noqa: BLE001 - whatever it is, the run must stop
             self._stop(error)
+
+    async def _ramp(self) -> None:
+        """Hold the rest back until the first percent has ended, and its failures are few."""
+        self._jobs_offered += 1
+        if self._jobs_offered == guards.ramp(self._todo):
+            await self._backlog.all_ended()
+            self._check_failures()
+            _log.info("ramp.passed", ids=self._offered, failed=self.tally.failed_ids)
 
     def _jobs(self, chunk: Chunk) -> "list[Job]":
         entry = self._entry(chunk.seq)
@@ -241,6 +258,8 @@ class Sender:
             self._stop(error)
 
     async def _deliver(self, job: Job) -> None:
+        while closed := self._closed_for():  # noqa: ASYNC110 - a clock tells nobody
+            await asyncio.sleep(min(closed, _LOOK_AT_CLOCK))
         if job.retry and self._doubt_too_old(job):
             self._give_up_on(job)
             return
@@ -372,16 +391,27 @@ class Sender:
     def _patrol(self) -> None:
         """Look now and then whether nothing goes on because others hold all the slots."""
         loop = asyncio.get_running_loop()
+        if self._limits.killed():
+            self._stop(_kill_file())
+            return
         blocked = self._dispatcher.turns.blocked_since
         if blocked is not None and loop.time() - blocked >= self._limits.give_up_after:
             self._stop(_outage(loop.time() - blocked, "other processes hold all the slots"))
             return
         self._timers.append(loop.call_later(min(1.0, self._limits.give_up_after / 2), self._patrol))
 
+    def _closed_for(self) -> int:
+        """Return how many seconds it is until the window of --window opens."""
+        window = self._limits.window
+        if window is None:
+            return 0
+        now = time.localtime(self._dispatcher.wall())
+        return window.closed_for(now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec)
+
     # --- stopping ---
 
     def _may_send(self) -> bool:
-        if self._error is not None:
+        if self._error is not None or self._closed_for():
             return False
         try:
             guards.check_alive(self._approval, self._dispatcher.wall())
@@ -451,6 +481,14 @@ def _outage(seconds: float, reason: str) -> Stopped:
         "outage",
         f"no request was accepted for {seconds:,.0f} s ({reason}); the rest is unsent",
         "see that the service is well, then run the same command again",
+    )
+
+
+def _kill_file() -> Stopped:
+    return Stopped(
+        "kill_file",
+        "stopped, because the kill file is there; all that was answered is on record",
+        "remove the file, then run the same command again to go on",
     )
 
 

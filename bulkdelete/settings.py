@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.live import FASTEST, MOST_IN_FLIGHT, SLOWEST
 from bulkdelete.core.model import MAX_IDS_PER_CHUNK, Kind
 from bulkdelete.core.target import CLEVERTAP, Target, is_loopback, is_private
+from bulkdelete.core.times import Window, instant
 from bulkdelete.errors import UsageError
 from bulkdelete.io import files
 
@@ -53,6 +55,13 @@ class Settings:
     protect: tuple[Path, ...]
     max_deletes: int | None
     expect_count: int | None
+    max_percent: float | None
+    population: int | None
+    max_list_age: float | None
+    exported_at: float | None
+    last_seen: str | None
+    window: Window | None
+    kill_file: Path | None
     max_invalid: float
     max_failures: float
     hold_after: int | None
@@ -98,6 +107,13 @@ def duration(value: Any) -> float:  # noqa: ANN401 - text, or a number of TOML
     if not found or not float(found[1]):
         raise ValueError("a duration such as 90s, 15m, 24h or 7d is wanted")
     return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+def _instant(value: Any) -> float:  # noqa: ANN401 - text, or a time of TOML
+    try:
+        return instant(value.isoformat() if isinstance(value, date) else str(value))
+    except ValueError as error:
+        raise ValueError("a time such as 2026-11-24T02:00:00Z is wanted") from error
 
 
 def _choice(*allowed: str) -> Callable[[Any], str]:
@@ -166,6 +182,13 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "protect": _Field(_paths, ()),
     "max_deletes": _Field(_number(1, _MOST, int)),
     "expect_count": _Field(_number(0, _MOST, int)),
+    "max_percent": _Field(_number(0, 100)),
+    "population": _Field(_number(1, _MOST, int)),
+    "max_list_age": _Field(duration),
+    "exported_at": _Field(_instant),
+    "last_seen": _Field(_text),
+    "window": _Field(lambda value: Window.parse(_text(value))),
+    "kill_file": _Field(_path),
     "max_invalid": _Field(_number(0, 100), 1.0),
     "max_failures": _Field(_number(0, 100), 5.0),
     "hold_after": _Field(_number(1, _MOST, int)),
@@ -243,6 +266,16 @@ def _settings(values: Mapping[str, Any], host: str | None) -> Settings:
         raise UsageError("leave_free", "--leave-free leaves no slot of --max-in-flight to use")
     if values["format"] == "parquet":
         raise UsageError("missing_extra", "Parquet input needs the extra `parquet`")
+    if (values["max_percent"] is None) != (values["population"] is None):
+        raise UsageError(
+            "percent_of_what",
+            "--max-percent and --population go together: a share of how many users?",
+        )
+    if values["last_seen"] is not None and values["exported_at"] is None:
+        raise UsageError(
+            "exported_at_needed",
+            "--last-seen needs --exported-at: active after which time?",
+        )
     account = values["account_id"]
     if account is not None:
         _visible(account, "the account ID")

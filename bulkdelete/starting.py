@@ -283,6 +283,8 @@ def _limits(settings: "Settings") -> Limits:
         grace=settings.grace,
         give_up_after=settings.give_up_after,
         max_duration=settings.max_duration,
+        window=settings.window,
+        killed=settings.kill_file.exists if settings.kill_file else bool,
     )
 
 

@@ -27,6 +27,11 @@ def apply(  # noqa: PLR0913 - one per group of flags
     ] = (),
     max_deletes: Annotated[str | None, Parameter(help="Refuse a plan of more IDs.")] = None,
     expect_count: Annotated[str | None, Parameter(help="Refuse any other number.")] = None,
+    max_percent: Annotated[
+        str | None, Parameter(help="Refuse more than this percent of --population.")
+    ] = None,
+    population: Annotated[str | None, Parameter(help="How many users there are.")] = None,
+    max_list_age: Annotated[str | None, Parameter(help="Refuse an older list: 24h, 7d.")] = None,
     plan_ttl: Annotated[str | None, Parameter(help="How long the approval lives (24h).")] = None,
     protect: Annotated[
         tuple[str, ...], Parameter(help="Where the protect lists are now, if they moved.")
@@ -39,7 +44,14 @@ def apply(  # noqa: PLR0913 - one per group of flags
     output: OutputFlags = _OUT,
 ) -> int:
     """Send (or resume) a plan that was made earlier: exactly that plan."""
-    guards = {"max_deletes": max_deletes, "expect_count": expect_count, "plan_ttl": plan_ttl}
+    guards = {
+        "max_deletes": max_deletes,
+        "expect_count": expect_count,
+        "max_percent": max_percent,
+        "population": population,
+        "max_list_age": max_list_age,
+        "plan_ttl": plan_ttl,
+    }
     keys = {"protect": protect, "key_file": key_file}
 
     async def body(console: "Console") -> int:

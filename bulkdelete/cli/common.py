@@ -1,6 +1,7 @@
 """What plan, run and apply share: from flags to settings, from input to a plan on disk."""
 
 import os
+import secrets
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from bulkdelete.cli import STDIN_PATH
 from bulkdelete.cli.console import plan_lines
 from bulkdelete.cli.flags import AcceptFlags, OutputFlags, given
 from bulkdelete.core import guards
+from bulkdelete.core.anomaly import Night, check_anomaly
 from bulkdelete.core.plan import Plan
 from bulkdelete.errors import UsageError
 from bulkdelete.io import files, source
@@ -66,6 +68,8 @@ class Intake:
             parts = tuple(Part(path, str(path)) for path in paths)
             inputs = _absolute(self._inputs)
         settings = self.settings
+        self.nights = runs.nights(inputs, settings)
+        sketches = [one.sketch for one in self.nights if one.sketch is not None]
         self._wished = Wish(
             parts=parts,
             inputs=inputs,
@@ -75,6 +79,10 @@ class Intake:
             account=settings.account,
             chunk_size=settings.chunk_size,
             protect=settings.protect,
+            last_seen=settings.last_seen,
+            exported_at=settings.exported_at,
+            # One key for all runs of a job, so that their sketches can be compared.
+            sketch_seed=sketches[0].seed if sketches else secrets.randbits(64),
         )
         return self._wished
 
@@ -100,14 +108,14 @@ class Intake:
         began = time.monotonic()
         made = await planning.make_plan(wish, self.draft.key, tool=__version__, created=time.time())
         plan = msgspec.structs.replace(made.plan, seconds=round(time.monotonic() - began, 3))
-        return Planned(plan, made.sections, made.findings)
+        return Planned(plan, made.sections, made.findings, made.sketch)
 
     def keep(self, made: Planned) -> RunDir:
         """Write the plan under its final name; only while `alone`."""
         self.planned = True
         final = self._final(made.plan)
         self.draft.check_free(final)
-        return self.draft.finish(made.plan, made.sections, final)
+        return self.draft.finish(made.plan, made.sections, final, made.sketch)
 
     def alone(self) -> AbstractContextManager[None]:
         """Be the only process that makes runs where this one is to be made."""
@@ -143,7 +151,21 @@ def check(made: Planned, settings: Settings, accept: AcceptFlags) -> None:
     """Apply the guards that look at the plan alone."""
     guards.check_invalid(made.plan.counts, settings.max_invalid, made.findings.invalid)
     guards.check_damage(made.findings.damage, accept.accept_damage)
-    guards.check_size(made.plan.counts, settings.max_deletes, settings.expect_count)
+    check_limits(made.plan, settings)
+
+
+def check_usual(made: Planned, intake: Intake) -> None:
+    """Hold a job's list that is out of the usual, unless that is said to be meant."""
+    if not intake.accept.accept_anomaly:
+        counts = made.plan.counts
+        check_anomaly(Night.of(counts, made.sketch), intake.nights)
+
+
+def check_limits(plan: Plan, settings: Settings) -> None:
+    """Apply the guards of size and age; also before a plan that was made earlier is sent."""
+    guards.check_size(plan.counts, settings.max_deletes, settings.expect_count)
+    guards.check_percent(plan.counts, settings.max_percent, settings.population)
+    guards.check_age(plan.list_time, time.time(), settings.max_list_age)
 
 
 def warn_long(console: "Console", plan: Plan, settings: Settings) -> None:

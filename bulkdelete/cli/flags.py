@@ -80,6 +80,25 @@ class GuardFlags:
     expect_count: Annotated[
         str | None, Parameter(group=_GUARDS, help="Refuse a plan of any other number of IDs.")
     ] = None
+    max_percent: Annotated[
+        str | None,
+        Parameter(group=_GUARDS, help="Refuse more than this percent of --population."),
+    ] = None
+    population: Annotated[
+        str | None, Parameter(group=_GUARDS, help="How many users there are in all.")
+    ] = None
+    max_list_age: Annotated[
+        str | None,
+        Parameter(group=_GUARDS, help="Refuse a list that is older: 15m, 24h, 7d."),
+    ] = None
+    exported_at: Annotated[
+        str | None,
+        Parameter(group=_GUARDS, help="When the list was made (default: the file's time)."),
+    ] = None
+    last_seen: Annotated[
+        str | None,
+        Parameter(group=_GUARDS, help="Column: who was seen after --exported-at is protected."),
+    ] = None
     max_invalid: Annotated[
         str | None,
         Parameter(group=_GUARDS, help="Percent of invalid IDs above which to refuse (1)."),
@@ -102,6 +121,14 @@ class AcceptFlags:
         tuple[str, ...],
         Parameter(group=_GUARDS, help="Damage of the list that is meant so, by its rule."),
     ] = ()
+    accept_anomaly: Annotated[
+        bool,
+        Parameter(group=_GUARDS, help="A list that is out of the usual for this job is meant."),
+    ] = False
+    accept_protect_mismatch: Annotated[
+        bool,
+        Parameter(group=_GUARDS, help="A protect list that fits no ID of the input is meant."),
+    ] = False
 
 
 @Parameter(name="*")
@@ -142,6 +169,14 @@ class SendFlags:
     ] = None
     give_up_after: Annotated[
         str | None, Parameter(group=_SENDING, help="How long an outage may last (15m).")
+    ] = None
+    window: Annotated[
+        str | None,
+        Parameter(group=_SENDING, help="Send only at these hours, local time: 22:00-06:00."),
+    ] = None
+    kill_file: Annotated[
+        str | None,
+        Parameter(group=_SENDING, help="Stop (75) when this file is there (RUN_DIR/stop)."),
     ] = None
     max_duration: Annotated[
         str | None, Parameter(group=_SENDING, help="Stop (75) after this time.")

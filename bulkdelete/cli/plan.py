@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bulkdelete.cli.common import Intake, check, refuse_emulator, settings_of, show_plan
+from bulkdelete.cli.common import (
+    Intake,
+    check,
+    check_usual,
+    refuse_emulator,
+    settings_of,
+    show_plan,
+)
 from bulkdelete.cli.console import execute
 from bulkdelete.cli.flags import (
     AcceptFlags,
@@ -43,6 +50,7 @@ def plan(
             made = await intake.plan(await intake.wish())
             show_plan(console, made, settings)
             check(made, settings, accept)
+            check_usual(made, intake)
             with intake.alone():
                 run = intake.keep(made)
         finally:

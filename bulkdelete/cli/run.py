@@ -1,5 +1,6 @@
 """`bulkdelete run`: plan, ask, send, report; the same command again resumes."""
 
+import dataclasses
 import os
 import time
 from functools import partial
@@ -10,6 +11,8 @@ from cyclopts import Parameter
 from bulkdelete.cli.common import (
     Intake,
     check,
+    check_limits,
+    check_usual,
     check_yes,
     parts_of,
     refuse_emulator,
@@ -174,6 +177,7 @@ async def _make(
     made = await intake.plan(wish)
     show_plan(console, made, intake.settings)
     check(made, intake.settings, intake.accept)
+    check_usual(made, intake)
     with intake.alone():
         now = await intake.earlier(wish)
         if now is None or now.identity == seen:
@@ -244,16 +248,17 @@ async def deliver(  # noqa: PLR0913 - what apply and run have in common
     from bulkdelete.cli.progress import watch
     from bulkdelete.cli.summary import show
     from bulkdelete.errors import BulkdeleteError
+    from bulkdelete.io.rundir import KILL_FILE
 
     console.logging()
     run.check()
     plan = run.plan()
     parts = parts_of(run, plan, moved)
     if dry_run:
-        from bulkdelete.core.guards import check_size
-
-        check_size(plan.counts, settings.max_deletes, settings.expect_count)
+        check_limits(plan, settings)
         return show(console, run, None, note="dry run: nothing was sent")
+    if settings.kill_file is None:
+        settings = dataclasses.replace(settings, kill_file=run.path / KILL_FILE)
     job = running.Job(
         run=run,
         parts=parts,
@@ -264,6 +269,7 @@ async def deliver(  # noqa: PLR0913 - what apply and run have in common
     cap = settings.cap
     try:
         approver = Approver(flags, settings, _no_show if shown else partial(_show, console, cap))
+        check_limits(plan, settings)
         await running.send(job, approver, partial(watch, console))
     except BulkdeleteError as error:
         return show(console, run, error)

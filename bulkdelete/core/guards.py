@@ -29,6 +29,11 @@ FAILURES_COUNT_AFTER = 10
 CANARY_REQUESTS = 16
 """Requests after which a refused canary without one acceptance stops the run."""
 
+RAMP_FROM = 1000
+"""Chunks from which on a run goes through a ramp: a canary, then a percent, then the rest."""
+
+RAMP_PERCENT = 1
+
 _FIRST_ONES = 5
 
 
@@ -47,6 +52,30 @@ def check_size(counts: "Counts", max_deletes: int | None, expect: int | None) ->
             f"the plan holds {counts.planned:,} IDs, more than the {max_deletes:,} of "
             "--max-deletes; nothing was sent",
             "look at the plan; raise --max-deletes if it is right",
+        )
+
+
+def check_percent(counts: "Counts", max_percent: float | None, population: int | None) -> None:
+    """Refuse a plan that is too large a share of all users."""
+    if max_percent is None or population is None:
+        return
+    if not counts.planned * 100 <= max_percent * population:
+        raise GuardError(
+            "max_percent",
+            f"the plan holds {counts.planned:,} IDs, more than {max_percent:g} % of the "
+            f"{population:,} users; nothing was sent",
+            "look at the plan; raise --max-percent if it is right",
+        )
+
+
+def check_age(made: float, now: float, max_age: float | None) -> None:
+    """Refuse a list that is older than allowed, or comes from the future."""
+    if max_age is not None and not 0 <= now - made <= max_age:
+        raise GuardError(
+            "list_age",
+            f"the list is {(now - made) / 3600:,.1f} h old, and --max-list-age allows "
+            f"{max_age / 3600:,.1f} h: users may have come back since; nothing was sent",
+            "make a fresh list, or say with --exported-at when this one was made",
         )
 
 
@@ -133,6 +162,11 @@ def doubt_too_old(since: float | None, now: float, renewed_at: float | None) -> 
     if since is None or now - since < DOUBT_LIVES:
         return False
     return renewed_at is None or renewed_at < since or now - renewed_at >= DOUBT_LIVES
+
+
+def ramp(chunks: int) -> int | None:
+    """Return how many chunks go first, and must end well before the rest; None: no ramp."""
+    return chunks * RAMP_PERCENT // 100 if chunks >= RAMP_FROM else None
 
 
 def too_many_failures(failed: int, settled: int, chunks: int, max_percent: float) -> bool:

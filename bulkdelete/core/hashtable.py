@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from bulkdelete.core.sketch import Sketcher
+
     Keys = NDArray[np.complex128]
 
 _SMALLEST = 1 << 16
 
 
 class SeenHashes:
-    """Remembers a seeded 128-bit hash of each ID; `seed` is random, 64 bits."""
+    """Remembers a seeded 128-bit hash of each ID; `seed` is random and secret, 64 bits.
 
-    def __init__(self, seed: int) -> None:
+    A sketcher is told the first words of the hashes that it may want to keep.
+    """
+
+    def __init__(self, seed: int, sketcher: "Sketcher | None" = None) -> None:
         self._seed = seed
+        self._sketcher = sketcher
         self._tables = {kind: HashTable() for kind in Kind}
 
     def expect(self, count: int, kind: Kind) -> None:
@@ -43,6 +49,9 @@ class SeenHashes:
         parts = ("\n".join(ids).encode() if data is None else data).split(b"\n")
         hashes = b"".join(map(digest, parts, repeat(self._seed)))
         words = np.frombuffer(bytearray(hashes), np.uint64).reshape(-1, 2)
+        if self._sketcher is not None:
+            low = words[:, 0]
+            self._sketcher.add(low[low <= np.uint64(self._sketcher.limit)].tolist())
         found: list[int] = np.flatnonzero(self._tables[kind].add(words)).tolist()
         return found
 

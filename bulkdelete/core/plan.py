@@ -24,10 +24,13 @@ class Protected(msgspec.Struct, frozen=True):
     entries: int
 
 
-class Bound(msgspec.Struct, frozen=True, kw_only=True):
+class Bound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The settings that a plan is bound to; `host` and `account` are None in a draft.
 
     `column` is the place of the ID: a column's number, a JSON path, or "" for lines; per part.
+    `last_seen` is the column of the last activity, and the time after which it protects;
+    `signatures` how many others must sign, out of the file with the hash `signers`. What is left
+    at its default is not in the digest, so that plans from before it existed keep theirs.
     """
 
     rules: int
@@ -43,6 +46,10 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     explode: bool
     chunk_size: int
     protect: tuple[Protected, ...]
+    environment: str = ""
+    last_seen: tuple[str, float] | None = None
+    signatures: int = 0
+    signers: str = ""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +105,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     index_sha256: str
     seconds: float
     warnings: tuple[str, ...] = ()
+    list_time: float = 0.0
+    held_back: tuple[int, ...] = ()
 
     @property
     def draft(self) -> bool:
@@ -152,4 +161,8 @@ _NAMES = {
     "kind": "the kind of ID",
     "chunk_size": "the chunk size",
     "protect": "a protect list",
+    "environment": "the environment of the profile",
+    "signatures": "how many signatures are demanded",
+    "signers": "the file of allowed signers",
+    "last_seen": "--last-seen or --exported-at",
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from bulkdelete.core import checkpoint as log
@@ -26,6 +27,12 @@ from bulkdelete.io import files, journal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bulkdelete.core.sketch import Sketch
+
+
+SKETCH = "sketch.json"
+KILL_FILE = "stop"
+"""In the run directory: while it is there nothing is sent."""
 
 _RECORDS = ("checkpoint.log", "plan.index")
 
@@ -191,6 +198,15 @@ class RunDir:
             )
         return key
 
+    def sketch(self) -> "Sketch | None":
+        """Return the sketch of the list; None when there is none that can be read."""
+        try:
+            from bulkdelete.core.sketch import Sketch  # noqa: PLC0415 - an extra
+
+            return msgspec.json.decode((self.path / SKETCH).read_bytes(), type=Sketch)
+        except (ImportError, OSError, msgspec.MsgspecError):
+            return None
+
     def key(self) -> bytes:
         """Read the run's key; IntegrityError when it is gone."""
         place = self.key_file or self.path / "run.key"
@@ -312,8 +328,16 @@ class Draft:
         """Where standard input goes."""
         return self.path / "input.spool"
 
-    def finish(self, plan: plans.Plan, sections: "tuple[bytes, ...]", final: Path) -> RunDir:
+    def finish(
+        self,
+        plan: plans.Plan,
+        sections: "tuple[bytes, ...]",
+        final: Path,
+        sketch: "Sketch | None" = None,
+    ) -> RunDir:
         """Write everything durably, then give it its name (`check_free` says if it may be)."""
+        if sketch is not None:
+            files.write_new(self.path / SKETCH, msgspec.json.encode(sketch))
         if self._key_file is None:
             files.write_new(self.path / "run.key", self.key)
         elif not self._key_file.exists():

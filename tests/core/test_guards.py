@@ -11,12 +11,15 @@ from bulkdelete.core.guards import (
     CANARY_REQUESTS,
     DOUBT_LIVES,
     FAILURES_COUNT_AFTER,
+    check_age,
     check_alive,
     check_digest,
     check_invalid,
     check_own_file,
+    check_percent,
     check_size,
     doubt_too_old,
+    ramp,
     too_many_failures,
 )
 from bulkdelete.core.model import State
@@ -243,3 +246,46 @@ def test_s12_the_failure_share_is_exact(failed: int, rest: int, percent: int) ->
 def test_the_settled_numbers() -> None:
     """What the contract says."""
     assert (DOUBT_LIVES, FAILURES_COUNT_AFTER, CANARY_REQUESTS) == (86_400, 10, 16)
+
+
+@pytest.mark.parametrize(
+    ("planned", "percent", "population", "code"),
+    [
+        (10, 1.0, 1000, None),
+        (11, 1.0, 1000, "max_percent"),
+        (11, None, 1000, None),
+        (11, 1.0, None, None),
+        (0, 0.0, 1, None),
+        (1, 0.0, 1, "max_percent"),
+        (5, float("nan"), 100, "max_percent"),
+    ],
+)
+def test_h1_share_of_all_users(
+    planned: int, percent: float | None, population: int | None, code: str | None
+) -> None:
+    """Not one ID more than the share; a share that is no number refuses."""
+    assert refusal(lambda: check_percent(counts(planned), percent, population)) == code
+
+
+@pytest.mark.parametrize(
+    ("made", "age", "code"),
+    [
+        (100.0, None, None),
+        (100.0, 900.0, None),
+        (99.9, 900.0, "list_age"),
+        (1000.0, 900.0, None),
+        (1000.1, 900.0, "list_age"),
+        (float("nan"), 900.0, "list_age"),
+    ],
+)
+def test_s11_age_of_the_list(made: float, age: float | None, code: str | None) -> None:
+    """At time 1000: as old as allowed, and not from the future."""
+    assert refusal(lambda: check_age(made, 1000.0, age)) == code
+
+
+@pytest.mark.parametrize(
+    ("chunks", "first"), [(0, None), (999, None), (1000, 10), (1099, 10), (100_000, 1000)]
+)
+def test_a_ramp_is_a_percent_of_a_long_run(chunks: int, first: int | None) -> None:
+    """Short runs have their canary; from 1,000 chunks on one in a hundred goes first."""
+    assert ramp(chunks) == first

@@ -73,6 +73,10 @@ OTHER_BOUND: dict[str, Any] = {
     "explode": True,
     "chunk_size": 99,
     "protect": (Protected("aa", 4),),
+    "environment": "production",
+    "last_seen": ("seen", 1.0),
+    "signatures": 1,
+    "signers": "bb",
 }
 
 
@@ -119,6 +123,11 @@ def test_the_digest_depends_on_no_path_and_no_clock() -> None:
         seconds=7.0,
     )
     assert plans.decode(moved.encode()).digest == PLAN.digest
+
+
+def test_c5_plans_from_before_a_setting_existed_keep_their_digest() -> None:
+    """What is at its default is not in the digest: an upgrade does not orphan a run half-way."""
+    assert PLAN.digest == "sha256:3ca798731a3afbec282a08de7b8b9ad3db3aae8c19569e83c20865cdfccccd52"
 
 
 def test_a_plan_comes_back_as_it_was_written() -> None:

@@ -1,0 +1,75 @@
+"""A *sketch* of a list: a fixed share of the keyed hashes of its IDs, and no ID.
+
+The same key makes the same choice, so two sketches tell how much two lists have in common.
+"""
+
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import msgspec
+import xxhash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SKETCH_SIZE = 1024
+"""Hashes that a sketch holds at most."""
+
+LEAST_SAMPLE = 20
+"""Hashes from which on a share of them says something."""
+
+_WORD = 64
+
+
+class Sketch(msgspec.Struct, frozen=True):
+    """The hashes below 2^(64 - level) of a list, under the key `seed`."""
+
+    seed: int
+    level: int
+    hashes: frozenset[int]
+
+    def overlap(self, before: "Sketch") -> float | None:
+        """Return the share of this list that was in the one before; None when nothing can tell."""
+        if self.seed != before.seed:
+            return None
+        limit = 1 << (_WORD - max(self.level, before.level))
+        mine = {one for one in self.hashes if one < limit}
+        if len(mine) < LEAST_SAMPLE:
+            return None
+        return len(mine & before.hashes) / len(mine)
+
+
+class Sketcher:
+    """Collects a sketch; a list that grows halves the share that is kept."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._level = 0
+        self._kept: set[int] = set()
+
+    @property
+    def limit(self) -> int:
+        """Hashes above this are not kept."""
+        return (1 << (_WORD - self._level)) - 1
+
+    def add(self, hashes: "Iterable[int]") -> None:
+        """Take hashes of IDs, uniform 64-bit numbers."""
+        limit = self.limit
+        self._kept.update(one for one in hashes if one <= limit)
+        while len(self._kept) > SKETCH_SIZE:
+            self._level += 1
+            limit = self.limit
+            self._kept = {one for one in self._kept if one <= limit}
+
+    def sketch(self) -> Sketch:
+        """Return what was collected."""
+        return Sketch(self.seed, self._level, frozenset(self._kept))
+
+
+def hashes(data: bytes, seed: int) -> "Iterator[int]":
+    """Yield the hash of each ID of `data`, where they are joined by line feeds.
+
+    They are the first words of those that the table of hashes de-duplicates by.
+    """
+    for digest in map(xxhash.xxh3_128_digest, data.split(b"\n"), repeat(seed)):
+        yield int.from_bytes(digest[:8], "little")
