@@ -22,10 +22,14 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 def write_new(path: Path, *sections: bytes) -> None:
     """Create `path` (FileExistsError when it is there) with these bytes, durably, 0600."""
     fd = os.open(path, _NEW, 0o600)
-    with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-        file.writelines(sections)
-        file.flush()
-        os.fsync(fd)
+    try:
+        with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+            file.writelines(sections)
+            file.flush()
+            os.fsync(fd)
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -73,11 +77,23 @@ def check_private(path: Path) -> None:
     info = path.lstat()
     if not stat.S_ISDIR(info.st_mode):
         raise UsageError("run_dir", f"{path} is not a directory of its own (a link, perhaps)")
+    _check_ours(path, info, "0700")
+
+
+def check_own(path: Path) -> None:
+    """Refuse a file of a run that is a link, foreign, or that others may write to."""
+    info = path.lstat()
+    if not stat.S_ISREG(info.st_mode):
+        raise UsageError("run_dir", f"{path} is not a file of its own (a link, perhaps)")
+    _check_ours(path, info, "0600")
+
+
+def _check_ours(path: Path, info: os.stat_result, mode: str) -> None:
     if info.st_uid != os.geteuid():
         raise UsageError("run_dir", f"{path} belongs to another user")
     if info.st_mode & 0o022:
         raise UsageError(
-            "run_dir", f"others may write to {path}", f"chmod 0700 {path} if you trust it"
+            "run_dir", f"others may write to {path}", f"chmod {mode} {path} if you trust it"
         )
 
 

@@ -4,6 +4,7 @@ It is made beside its final name and renamed, so that a run directory is there w
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
@@ -34,6 +35,7 @@ SKETCH = "sketch.json"
 KILL_FILE = "stop"
 """In the run directory: while it is there nothing is sent."""
 
+_FILES = ("plan.json", "plan.index", "run.key", "checkpoint.log")
 _RECORDS = ("checkpoint.log", "plan.index")
 
 
@@ -157,6 +159,9 @@ class RunDir:
         files.check_private(self.path)
         if not self.exists():
             raise UsageError("run_dir_missing", f"{self.path} is no run directory")
+        for name in _FILES:
+            if (self.path / name).is_symlink() or (self.path / name).exists():
+                files.check_own(self.path / name)
 
     def plan(self) -> plans.Plan:
         """Read plan.json; IntegrityError when it is damaged.
@@ -306,12 +311,18 @@ class RunDir:
         shutil.rmtree(going)
 
     def busy(self) -> bool:
-        """Tell whether a process holds the run now; writes nothing."""
+        """Tell whether a process holds the run now; writes nothing: the disk may be read-only."""
         try:
-            with self.lock(patience=0):
-                return False
-        except BusyError:
+            fd = os.open(self.path / "run.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
+        finally:
+            os.close(fd)
+        return False
 
 
 class Draft:

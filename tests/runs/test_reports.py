@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -198,18 +199,43 @@ async def test_d17_missing_pieces_of_a_run_are_refused(program: Program, emulate
     assert (await program(*words)).code == 0
 
 
-@pytest.mark.parametrize("mode", [0o777, 0o770])
-async def test_d18_a_run_directory_others_may_write_to_is_refused(
-    program: Program, emulate: Emulate, mode: int
+def open_to_all(run_dir: Path) -> Path:
+    """Let others write to the directory."""
+    run_dir.chmod(0o777)
+    return run_dir
+
+
+def open_to_the_group(run_dir: Path) -> Path:
+    """Let the group write to the log."""
+    (run_dir / "checkpoint.log").chmod(0o660)
+    return run_dir
+
+
+def behind_a_link(run_dir: Path) -> Path:
+    """Name the directory by a link."""
+    link = run_dir.with_name("link")
+    link.symlink_to(run_dir)
+    return link
+
+
+def linked_log(run_dir: Path) -> Path:
+    """Keep the log elsewhere, behind a link."""
+    (run_dir / "checkpoint.log").rename(run_dir.with_name("elsewhere"))
+    (run_dir / "checkpoint.log").symlink_to(run_dir.with_name("elsewhere"))
+    return run_dir
+
+
+@pytest.mark.parametrize("spoil", [open_to_all, open_to_the_group, behind_a_link, linked_log])
+async def test_d18_a_run_directory_that_is_not_safely_ours_is_refused(
+    program: Program, emulate: Emulate, spoil: Callable[[Path], Path]
 ) -> None:
     """Exit 2, and nothing is sent."""
     emulator = await emulate()
     path, _ = program.ids(20)
     planned = (await program("plan", path, "--endpoint", program.url, "--json")).json
-    run_dir = program.place / planned["run_dir"]
-    run_dir.chmod(mode)
-    ended = await program("apply", run_dir, "--yes", "--max-deletes", 20)
-    assert ended.code == 2
+    run_dir = spoil(program.place / planned["run_dir"])
+    ended = await program("apply", run_dir, "--yes", "--max-deletes", 20, "--json")
+    assert (ended.code, ended.json["reason"]["code"]) == (2, "run_dir"), ended.err
     assert emulator.state.stats()["requests"] == 0
 
 
