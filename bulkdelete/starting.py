@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     Watch = Callable[["View"], Coroutine[Any, Any, None]]
     """Shows progress until cancelled."""
 
+OUTCOME_ROOM = 4096
+"""Bytes on the disk that are held for the outcome of each request in flight."""
+
 ABANDONED_SECONDS = 10.0
 """How long a request that we stopped waiting for is taken to hold its slot on the server."""
 
@@ -147,7 +150,8 @@ class Start:
         # A clock that was set back must not make an approval live longer.
         wall = steady(self.world.wall, self.world.monotonic, self.progress.last_at)
         approval = self.approve(self.plan, self.progress, wall()) if todo else None
-        journal = Journal(self.world.disk(), self.reader, self.progress.apply)
+        reserve = max(log.MAX_LINE, OUTCOME_ROOM * self.settings.cap)
+        journal = Journal(self.world.disk(), self.reader, self.progress.apply, reserve)
         try:
             if approval is not None:
                 await journal.append(approval)

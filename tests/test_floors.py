@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("version", "errors", "core.model"),
     ("core",),
+    ("io.room",),
     (
         *("io.files", "io.journal", "io.source", "io.names", "io.connections", "io.slots"),
         *("io.pacing", "io.live", "io", "render"),

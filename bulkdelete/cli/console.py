@@ -152,12 +152,11 @@ def disk_error(error: OSError) -> BulkdeleteError:
     import errno
 
     from bulkdelete.errors import Stopped
+    from bulkdelete.io.room import advice
 
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}:
-        return Stopped(
-            "disk", f"{error.strerror}{where}", "make room, then run the same command again"
-        )
+        return Stopped("disk", f"{error.strerror}{where}", advice(error))
     return UsageError("os_error", f"{error.strerror or error}{where}")
 
 

@@ -4,16 +4,21 @@ Commits are self-clocking: whatever was appended while one fdatasync ran goes in
 together, so nothing waits longer than for the disk, and one commit can carry the outcome of one
 request and the intent of the next. Records become durable in the order of `append`: when one
 record is durable, all before it are.
+
+Room on the disk is held ahead of the log's end. When no more is to be had, intents are refused,
+and what is held goes to the outcomes of the requests that are out.
 """
 
 import asyncio
 import os
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Protocol
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.errors import IntegrityError, Stopped
+from bulkdelete.io import room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +72,9 @@ class Disk(Protocol):
     def sync(self, after: "Callable[[OSError | None], None]") -> None:
         """Make what was written durable; the loop calls `after` then, with what went wrong."""
 
+    def hold(self, size: int) -> None:
+        """Hold room to grow to `size` bytes, where that can be done; OSError when there is none."""
+
     def cut(self, size: int) -> None:
         """Keep the first bytes only, and make that durable."""
 
@@ -80,10 +88,16 @@ class Journal:
     `durable` is told of each record, in order, once it is durable and not before.
     The caller holds the run's lock. After a write or fdatasync fails nothing is believed: every
     later append fails too, because what reached the disk is unknown until it is read again.
+    `reserve` is how many bytes are held for what must be written yet when the disk is full;
+    Stopped (`disk`) when there is not even that room at the beginning.
     """
 
     def __init__(
-        self, disk: Disk, reader: log.Reader, durable: "Callable[[log.Record], None]"
+        self,
+        disk: Disk,
+        reader: log.Reader,
+        durable: "Callable[[log.Record], None]",
+        reserve: int = 0,
     ) -> None:
         self._disk = disk
         self._size = reader.size
@@ -95,8 +109,15 @@ class Journal:
         self._idle.set()
         self._error: Exception | None = None
         self._loop = asyncio.get_running_loop()
+        self._synced_size = self._size
+        self._reserve = reserve
+        self._held = self._size
+        self._full: Exception | None = None
         if reader.torn:
             disk.cut(self._size)
+        if (full := self._hold()) is not None:
+            disk.close()
+            raise full
 
     @property
     def head(self) -> str:
@@ -106,9 +127,9 @@ class Journal:
     def append(self, record: log.Record) -> "asyncio.Future[None]":
         """Queue a record; the future is done when it and all before it are durable."""
         future: asyncio.Future[None] = self._loop.create_future()
-        if self._error is not None:
-            future.set_exception(self._error)
-            future.exception()  # whoever waits sees it; nobody waiting is no second fault
+        error = self._error or (self._full if isinstance(record, log.Intent) else None)
+        if error is not None:
+            _refuse(future, error)
             return future
         self._waiting.append((record, future))
         if self._idle.is_set():
@@ -129,8 +150,12 @@ class Journal:
 
     def _synced(self, error: OSError | None) -> None:
         if error is not None:
+            # What the system still shows of this group may be gone after the next power cut.
+            with suppress(OSError):
+                self._disk.cut(self._synced_size)
             self._fail(error)
             return
+        self._synced_size = self._size
         try:
             for record, _ in self._group:
                 self._durable(record)
@@ -148,11 +173,22 @@ class Journal:
     def _fail(self, error: Exception) -> None:
         self._error = _disk_error(error) if isinstance(error, OSError) else error
         for _, future in (*self._group, *self._waiting):
-            if not future.done():
-                future.set_exception(self._error)
-                future.exception()
+            _refuse(future, self._error)
         self._waiting = []
         self._idle.set()
+
+    def _hold(self) -> Exception | None:
+        """Hold room for what must be written yet, whatever becomes of the disk."""
+        if self._held - self._size >= self._reserve or self._full is not None:
+            return self._full
+        ahead = self._size + 2 * self._reserve
+        try:
+            self._disk.hold(ahead)
+        except OSError as error:
+            self._full = _disk_error(error)
+        else:
+            self._held = ahead
+        return self._full
 
     def _write(self, data: bytes) -> None:
         if self._disk.size() != self._size:
@@ -166,6 +202,7 @@ class Journal:
         while written < len(data):
             written += self._disk.write(view[written:], self._size + written)
         self._size += len(data)
+        self._hold()
 
     async def flush(self) -> None:
         """Wait until all that was appended is durable; raises when it is not to be."""
@@ -187,6 +224,7 @@ class LogFile:
     """
 
     def __init__(self, path: "Path") -> None:
+        self._path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._loop = asyncio.get_running_loop()
         self._wanted: SimpleQueue[Callable[[OSError | None], None] | None] = SimpleQueue()
@@ -200,7 +238,13 @@ class LogFile:
 
     def write(self, content: memoryview, at: int) -> int:
         """Write at an offset; return how many bytes were taken."""
-        return os.pwrite(self._fd, content, at)
+        with self._named():
+            return os.pwrite(self._fd, content, at)
+
+    def hold(self, size: int) -> None:
+        """Hold room beyond the end of the file."""
+        with self._named():
+            room.hold(self._fd, size)
 
     def sync(self, after: "Callable[[OSError | None], None]") -> None:
         """Have the file synced; the loop calls `after` when that is done."""
@@ -212,24 +256,42 @@ class LogFile:
         os.fsync(self._fd)
 
     def close(self) -> None:
-        """End the thread, and close the file."""
+        """End the thread, and close the file; what was held is given back."""
         self._wanted.put(None)
         self._thread.join()
+        with suppress(OSError):
+            room.let_go(self._fd)
         os.close(self._fd)
+
+    @contextmanager
+    def _named(self) -> "Iterator[None]":
+        """Name the file in an error of the system."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = str(self._path)
+            raise
 
     def _run(self) -> None:
         while (after := self._wanted.get()) is not None:
             error = None
             try:
-                os.fdatasync(self._fd)
+                with self._named():
+                    os.fdatasync(self._fd)
             except OSError as failed:
                 error = failed
             self._loop.call_soon_threadsafe(after, error)
+
+
+def _refuse(future: "asyncio.Future[None]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # whoever waits sees it; nobody waiting is no second fault
 
 
 def _disk_error(error: OSError) -> Stopped:
     return Stopped(
         "disk",
         f"the checkpoint could not be written: {error.strerror or error}; nothing more was sent",
-        "make room or mend the disk, then run the same command again",
+        room.advice(error),
     )

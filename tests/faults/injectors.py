@@ -17,20 +17,26 @@ PACKAGES: dict[str, str] = {
     "tc": "iproute2",
     "iptables": "iptables",
     "nsenter": "util-linux",
+    "umount": "mount",
+    "mkfs.ext4": "e2fsprogs",
     "faketime": "faketime",
     "eatmydata": "eatmydata",
 }
 """Program -> the Debian package that holds it."""
 
 
+def _found(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+
+
 def missing() -> list[str]:
     """Return the programs that are not there."""
-    return [one for one in PACKAGES if shutil.which(one) is None]
+    return [one for one in PACKAGES if _found(one) is None]
 
 
 def program(name: str) -> str:
     """Return the path of an injector; AssertionError when it is not installed."""
-    found = shutil.which(name)
+    found = _found(name)
     assert found, f"{name} is not here: `make faults` installs it (Debian package {PACKAGES[name]})"
     return found
 

@@ -13,7 +13,7 @@ import pytest
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.errors import BulkdeleteError, IntegrityError, Stopped
-from bulkdelete.io import journal
+from bulkdelete.io import journal, room
 from bulkdelete.io.journal import Journal, LogFile
 
 HEADER = log.Header(
@@ -35,10 +35,10 @@ class Bench:
         self.path.write_bytes(log.Writer().group([HEADER]))
         self.durable: list[log.Record] = []
 
-    def open(self, apply: Callable[[log.Record], None] | None = None) -> Journal:
+    def open(self, apply: Callable[[log.Record], None] | None = None, reserve: int = 0) -> Journal:
         """Read the log, and open it to write on."""
         reader = journal.read(self.path, lambda _: None)
-        return Journal(LogFile(self.path), reader, apply or self.durable.append)
+        return Journal(LogFile(self.path), reader, apply or self.durable.append, reserve)
 
     def records(self) -> list[log.Record]:
         """Return what the log says now, after its header."""
@@ -248,6 +248,81 @@ async def test_d1_no_room_on_the_disk(bench: Bench) -> None:
     await nothing_is_believed(writing, "disk")
 
 
+def intent(number: int) -> log.Intent:
+    """Return the intent to send a chunk."""
+    return log.Intent(chunk=number, lo=0, hi=1, attempt=1, digest="d", at=1.0)
+
+
+def outcome(number: int) -> log.Outcome:
+    """Return what came of it."""
+    return log.Outcome(chunk=number, lo=0, hi=1, attempt=1, verdict="accepted", at=2.0)
+
+
+class SmallDisk:
+    """Makes `fallocate` give so many bytes and no more, and notes what was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+        self.size = size
+        self.asked: list[int] = []
+        monkeypatch.setattr(room, "hold", self)
+
+    def __call__(self, fd: int, size: int) -> None:
+        """Hold, or say that there is no room."""
+        assert os.fstat(fd).st_size <= size
+        self.asked.append(size)
+        if size > self.size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def test_d2_what_is_held_goes_to_the_outcomes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When no more room is to be had, intents are refused; outcomes are recorded all the same."""
+    disk = SmallDisk(monkeypatch, 6000)
+    writing = bench.open(reserve=2048)
+    number = 0
+    while disk.asked[-1] <= disk.size:
+        await writing.append(intent(number))
+        writing.append(outcome(number))
+        number += 1
+    error = await error_of(writing.append(intent(number)))
+    assert (error.code, error.exit) == ("disk", 75)
+    late: list[log.Record] = [outcome(number), log.Stop(at=3.0, code="disk", exit=75)]
+    mixed = [writing.append(one) for one in (late[0], intent(number + 1), late[1])]
+    assert (await error_of(mixed[1])).code == "disk"
+    await mixed[0]
+    await mixed[2]
+    await writing.flush()
+    await writing.close()
+    assert bench.records()[-2:] == bench.durable[-2:] == late
+    assert sum(isinstance(one, log.Intent) for one in bench.records()) == number
+
+
+async def test_d1_without_room_to_hold_nothing_begins(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full already refuses the whole start, and the log stays as it is."""
+    SmallDisk(monkeypatch, 0)
+    before = bench.path.read_bytes()
+    with pytest.raises(Stopped) as caught:
+        bench.open(reserve=2048)
+    assert caught.value.code == "disk"
+    assert "free some room on " in caught.value.hint
+    assert bench.path.read_bytes() == before
+
+
+async def test_d2_what_was_held_is_given_back(bench: Bench) -> None:
+    """The file takes more room than its size while it is written, and not after."""
+    writing = bench.open(reserve=1 << 20)
+    info = bench.path.stat()
+    assert info.st_size < 1000
+    assert info.st_blocks * 512 >= 1 << 20, "this file system holds nothing"
+    await writing.append(setting(1))
+    await writing.close()
+    assert bench.path.stat().st_blocks * 512 < 1 << 20
+    assert bench.records() == [setting(1)]
+
+
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
     """Let no file grow beyond `size` bytes meanwhile."""
@@ -307,6 +382,25 @@ async def test_d4_d5_an_error_of_the_disk_once(
     await nothing_is_believed(writing, "disk")
     assert calls == 1
     assert bench.durable == [setting(1)]
+
+
+async def test_d5_nothing_of_a_group_that_could_not_be_synced_is_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system would show it until the power goes: it is cut off, so that nobody believes it."""
+    writing = bench.open()
+    await writing.append(setting(1))
+    size = bench.path.stat().st_size
+
+    def broken(_: int) -> None:
+        assert bench.path.stat().st_size > size
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", broken)
+    assert (await error_of(writing.append(outcome(2)))).code == "disk"
+    await writing.close()
+    assert bench.path.stat().st_size == size
+    assert bench.records() == bench.durable == [setting(1)]
 
 
 async def test_d4_what_waits_behind_a_failure_fails_with_it(
