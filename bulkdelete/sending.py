@@ -114,6 +114,8 @@ class Sender:
         self._budget = budget(self._todo)
         self._workers: list[asyncio.Task[None]] = []
         self._error: BaseException | None = None
+        # Pieces of a chunk that an earlier start saw refused say nothing about this start's list.
+        self._cut_before = {seq for seq, pieces in progress.pieces.items() if len(pieces) > 1}
         self._requests = 0
         self._offered = 0
         self._jobs_offered = 0
@@ -267,7 +269,7 @@ class Sender:
         if isinstance(verdict, Withdrawn):
             self._backlog.put_back(job.attempted())
             return
-        self._requests += 1
+        self._requests += job.piece.span.seq not in self._cut_before
         self._follow(job.attempted(), verdict)
 
     def _follow(self, job: Job, verdict: Verdict) -> None:
@@ -330,7 +332,7 @@ class Sender:
 
     def _check_canary(self, job: Job) -> None:
         """Stop when the first chunk was tried to its end without one acceptance."""
-        if self._dispatcher.trusted:
+        if self._dispatcher.trusted or job.piece.span.seq in self._cut_before:
             return
         used_up = self._backlog.nothing_follows(job.piece.span.seq) and self._todo > 1
         if self._requests >= guards.CANARY_REQUESTS or used_up:

@@ -81,6 +81,25 @@ async def test_p7_killed_in_five_recoveries_in_a_row() -> None:
         assert sum(tale["times"]) == len(tale["times"]) + tale["again"]
 
 
+_REMNANT = """
+import json
+from dataclasses import asdict, replace
+from tests.faults import kills
+from tests.faults.points import Point
+from tests.faults.stories import plain
+kills.freeze()
+story = plain(Point("send", "before", 6), cap=1, size=4, chunks=3)
+print(json.dumps(asdict(kills.tell(replace(story, bad=frozenset(["user-7"]))))))
+"""
+
+
+async def test_s9_a_start_that_begins_with_what_was_refused_goes_on() -> None:
+    """Killed before the last ID of a cut chunk: its refusal is no reason to distrust the rest."""
+    told = await python("-c", _REMNANT)
+    assert told["faults"] == []
+    assert (told["deaths"], told["starts"]) == (1, 2)
+
+
 async def test_seeded_deaths() -> None:
     """A few of those that `make kills` goes through by the thousand."""
     told = await python("-m", "tests.faults.kills", "--from", "0", "--count", "12", "--jobs", "1")
