@@ -5,13 +5,13 @@ import gc
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import msgspec
 
+from bulkdelete.cli import crashes
 from bulkdelete.errors import BulkdeleteError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 def execute(flags: "OutputFlags", body: "Callable[[Console], Coroutine[Any, Any, int]]") -> int:
     """Run a command's coroutine; turn what stops it into words, an object and an exit code."""
+    crashes.install()
     try:
         console = Console(flags)
     except UsageError as error:
@@ -105,7 +106,7 @@ def execute(flags: "OutputFlags", body: "Callable[[Console], Coroutine[Any, Any,
     except OSError as error:
         return _refused(console, disk_error(error))
     except Exception as error:  # noqa: BLE001 - a bug: say so, without the values it stumbled over
-        _write(sys.stderr, "".join(traceback.format_tb(error.__traceback__)))
+        _write(sys.stderr, crashes.places(error.__traceback__))
         name = type(error).__name__
         return _refused(
             console,
@@ -127,6 +128,7 @@ async def _interruptible(
     While requests are out the sender has handlers of its own in place of these.
     """
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(crashes.of_loop)
     task = asyncio.ensure_future(body(console))
     seen: list[signal.Signals] = []
 

@@ -69,7 +69,7 @@ class Disk(Protocol):
         """Write at an offset; return how many bytes were taken. OSError when none can be."""
         ...
 
-    def sync(self, after: "Callable[[OSError | None], None]") -> None:
+    def sync(self, after: "Callable[[Exception | None], None]") -> None:
         """Make what was written durable; the loop calls `after` then, with what went wrong."""
 
     def hold(self, size: int) -> None:
@@ -148,7 +148,7 @@ class Journal:
         else:
             self._disk.sync(self._synced)
 
-    def _synced(self, error: OSError | None) -> None:
+    def _synced(self, error: Exception | None) -> None:
         if error is not None:
             # What the system still shows of this group may be gone after the next power cut.
             with suppress(OSError):
@@ -227,7 +227,7 @@ class LogFile:
         self._path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._loop = asyncio.get_running_loop()
-        self._wanted: SimpleQueue[Callable[[OSError | None], None] | None] = SimpleQueue()
+        self._wanted: SimpleQueue[Callable[[Exception | None], None] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -246,7 +246,7 @@ class LogFile:
         with self._named():
             room.hold(self._fd, size)
 
-    def sync(self, after: "Callable[[OSError | None], None]") -> None:
+    def sync(self, after: "Callable[[Exception | None], None]") -> None:
         """Have the file synced; the loop calls `after` when that is done."""
         self._wanted.put(after)
 
@@ -274,11 +274,11 @@ class LogFile:
 
     def _run(self) -> None:
         while (after := self._wanted.get()) is not None:
-            error = None
+            error: Exception | None = None
             try:
                 with self._named():
                     os.fdatasync(self._fd)
-            except OSError as failed:
+            except Exception as failed:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 error = failed
             self._loop.call_soon_threadsafe(after, error)
 

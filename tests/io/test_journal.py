@@ -507,3 +507,17 @@ async def test_p15_an_error_in_what_is_told_leaves_nobody_waiting(
         raise error
 
     assert await ends(bench.open(refuse), [setting(1), setting(2)]) == [True, True, True]
+
+
+async def test_p15_a_bug_in_the_thread_leaves_nobody_waiting(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong beside the loop is an error for all who wait, not only a disk's."""
+
+    def stumble(_: int) -> None:
+        raise RuntimeError("a test said so")
+
+    journal = bench.open()
+    monkeypatch.setattr(os, "fdatasync", stumble)
+    assert await ends(journal, [setting(1), setting(2)]) == [True, True, True]
+    assert bench.durable == []
