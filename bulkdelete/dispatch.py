@@ -101,7 +101,9 @@ class Dispatcher:
         """
         # Before the turn: while a slot is free, nothing else is worth the time.
         body = self.target.encode(job.piece.kind, job.piece.ids)
+        asked = self.turns.now()
         turn = await self.turns.take()
+        self.meter.spend("gate", self.turns.now() - asked)
         abandoned = False
         try:
             if not await self._intend(job, turn):
@@ -131,8 +133,12 @@ class Dispatcher:
             at=self.wall(),
         )
         try:
+            began = self.turns.now()
             await self.ledger.append(intent)
+            durable = self.turns.now()
+            self.meter.spend("disk", durable - began)
             await self.pace.start()
+            self.meter.spend("pace", self.turns.now() - durable)
         except asyncio.CancelledError:
             self._withdraw(job)
             raise
@@ -172,6 +178,7 @@ class Dispatcher:
         ended = loop.time()
         self.meter.change(-1, ended)
         self.meter.begin(ended)
+        self.meter.spend("server", ended - since)
         return reply, ended - since
 
     def _record(self, job: "Job", verdict: Verdict, reply: Reply, seconds: float) -> None:

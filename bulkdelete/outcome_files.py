@@ -6,7 +6,9 @@ from collections.abc import Callable
 from contextlib import ExitStack, aclosing
 from typing import IO, TYPE_CHECKING, Any
 
+from bulkdelete.core.full import MOST_EXAMPLES
 from bulkdelete.core.guards import PLAN_LIVES
+from bulkdelete.core.identities import mask
 from bulkdelete.core.layout import Format
 from bulkdelete.core.model import State
 from bulkdelete.core.outcomes import MARKER, escape, mark
@@ -24,25 +26,46 @@ if TYPE_CHECKING:
     from bulkdelete.reading import Part
 
 
+class Examples:
+    """The first few IDs of each reason that requests failed for: their place, and masked."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, list[str]] = {}
+
+    def see(self, fate: "Fate") -> None:
+        """Keep an ID as an example, when there are too few of its reason."""
+        if not fate.reason or fate.state not in {State.REJECTED, State.AMBIGUOUS}:
+            return
+        known = self.found.setdefault(fate.reason, [])
+        if len(known) < MOST_EXAMPLES:
+            known.append(f"{fate.place} {mask(fate.identifier)}")
+
+
 Sort = Callable[["Fate"], "tuple[str, Fate] | None"]
 """Says into which file an ID goes, and as what; None: into none."""
 
 
-async def write_outcomes(
+async def write_outcomes(  # noqa: PLR0913, PLR0917 - what a run is made of, and what is wanted
     run: "RunDir",
     plan: "Plan",
     parts: "Sequence[Part]",
     progress: "Progress",
     states: "Sequence[State]",
     outcome_format: str = "csv",
+    examples: "Examples | None" = None,
 ) -> "dict[State, Path]":
-    """Write one file for each state asked for, in input order; return the paths by state."""
+    """Write one file for each state asked for, in input order; return the paths by state.
+
+    `examples` takes what it wants of those that did not go through.
+    """
     # A plan that nobody approved yet grows old, too.
     unapproved = plan.created + PLAN_LIVES
     expires = progress.approval.expires if progress.approval else unapproved
     markers = {state.value: mark(state, expires) for state in states}
 
     def sort(fate: "Fate") -> "tuple[str, Fate]":
+        if examples is not None:
+            examples.see(fate)
         return fate.state.value, fate
 
     paths = await write_sorted(run, plan, parts, progress, markers, sort, outcome_format)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bulkdelete.core import report as reports
+from bulkdelete.core.full import FullReport, full
+from bulkdelete.core.timeline import Timeline
 from bulkdelete.core.verification import Verification, says
 from bulkdelete.errors import IntegrityError, UsageError
 from bulkdelete.fates import fates
-from bulkdelete.io import files
+from bulkdelete.io import files, journal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
@@ -94,32 +96,48 @@ def _verified(
     return found, ()
 
 
-def facts(
-    report: reports.Report, plan: "Plan", progress: "Progress", version: str
-) -> "dict[str, Any]":
-    """Put together what the HTML report shows."""
-    return {
-        "report": msgspec.to_builtins(report),
-        "plan": msgspec.to_builtins(plan),
-        "approval": msgspec.to_builtins(progress.approval) if progress.approval else None,
-        "starts": [msgspec.to_builtins(start) for start in progress.starts],
-        "settings": [msgspec.to_builtins(setting) for setting in progress.settings],
-        "stops": [msgspec.to_builtins(stop) for stop in progress.stops],
-        "reasons": dict(progress.reasons.most_common()),
-        "title": f"bulkdelete {version}: {report.run_id}",
-    }
+def whole(
+    run: "RunDir",
+    report: reports.Report,
+    plan: "Plan",
+    progress: "Progress",
+    version: str,
+    examples: "Mapping[str, list[str]] | None" = None,
+) -> FullReport:
+    """Put the whole report together; reads the log once more, for how it went over time."""
+    timeline = Timeline()
+    journal.read(run.log_path, timeline.apply)
+    if examples is None:
+        examples = _earlier_examples(run)
+    return full(report, plan, progress, timeline, version, examples)
+
+
+def _earlier_examples(run: "RunDir") -> "Mapping[str, list[str]]":
+    """Return the examples of the report that is there: without the input there are no new ones."""
+    try:
+        earlier = msgspec.json.decode(run.report_path.read_bytes(), type=FullReport)
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return {one.reason: list(one.examples) for one in earlier.failures}
 
 
 def write(
-    run: "RunDir", report: reports.Report, plan: "Plan", progress: "Progress", version: str
+    run: "RunDir",
+    report: reports.Report,
+    plan: "Plan",
+    progress: "Progress",
+    version: str,
+    examples: "Mapping[str, list[str]] | None" = None,
 ) -> None:
-    """Write report.json and report.html."""
-    from bulkdelete.render.html import render  # noqa: PLC0415 - jinja2 is slow to import
+    """Write report.json, report.html and report.md."""
+    from bulkdelete.render import html, markdown  # noqa: PLC0415 - jinja2 is slow to import
 
-    text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+    found = whole(run, report, plan, progress, version, examples)
+    text = msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
     files.replace(run.report_path, text)
-    page = render(facts(report, plan, progress, version))
-    files.replace(run.path / "report.html", page.encode())
+    facts = msgspec.to_builtins(found, builtin_types=())
+    files.replace(run.path / "report.html", html.render(facts).encode())
+    files.replace(run.path / "report.md", markdown.render(facts).encode())
 
 
 # --- one ID ---

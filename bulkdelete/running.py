@@ -197,11 +197,14 @@ class ThisMachine:
 async def finish(job: Job, plan: "Plan", progress: "Progress", head: str) -> "reports.Report":
     """Write the reports, and the outcome files that a finished run has of itself."""
     report = reporting.summary(job.run, plan, progress, head=head)
-    reporting.write(job.run, report, plan, progress, __version__)
+    examples = outcome_files.Examples()
     if report.state == "finished":
         states = [one for one in (State.REJECTED, State.AMBIGUOUS) if report.ids[one.value]]
         for old in {State.REJECTED, State.AMBIGUOUS} - set(states):
             (job.run.path / f"{old.value}.csv").unlink(missing_ok=True)
         if states:
-            await outcome_files.write_outcomes(job.run, plan, job.parts, progress, states)
+            await outcome_files.write_outcomes(
+                job.run, plan, job.parts, progress, states, examples=examples
+            )
+    reporting.write(job.run, report, plan, progress, __version__, examples.found)
     return report

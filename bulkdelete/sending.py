@@ -253,11 +253,22 @@ class Sender:
 
     async def _work(self) -> None:
         try:
-            while (job := await self._backlog.take()) is not None:
+            while (job := await self._take()) is not None:
                 await self._deliver(job)
                 self._backlog.ended()
         except Exception as error:  # noqa: BLE001 - a bug in one worker stops the whole run
             self._stop(error)
+
+    async def _take(self) -> Job | None:
+        """Take a job; note what the slot waited for, if it did."""
+        loop = asyncio.get_running_loop()
+        began, trusted = loop.time(), self._dispatcher.trusted
+        job = await self._backlog.take()
+        what = "end" if job is None else "retry" if job.retry else "input"
+        if job is not None and not trusted:
+            what = "canary"
+        self._dispatcher.meter.spend(what, loop.time() - began)
+        return job
 
     async def _deliver(self, job: Job) -> None:
         while closed := self._closed_for():  # noqa: ASYNC110 - a clock tells nobody

@@ -39,6 +39,14 @@ class Credentials:
     passcode: str = field(repr=False)
 
 
+_SHOWN = (
+    *("max_in_flight", "leave_free", "rate", "max_deletes", "expect_count", "max_invalid"),
+    *("max_failures", "hold_after", "plan_ttl", "on_ambiguous", "max_attempts", "timeout"),
+    *("grace", "give_up_after", "max_duration"),
+)
+"""What a report may show of the settings."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of a run, checked. Times in seconds, shares in percent."""
@@ -80,6 +88,15 @@ class Settings:
     def cap(self) -> int:
         """C: how many requests this process may have in flight."""
         return self.max_in_flight - self.leave_free
+
+    def shown(self) -> dict[str, str]:
+        """Return the guards and free settings that were set, by flag name; none is secret."""
+        values = {name: getattr(self, name) for name in _SHOWN}
+        return {
+            name.replace("_", "-"): f"{value:g}" if isinstance(value, float) else str(value)
+            for name, value in values.items()
+            if value is not None
+        }
 
 
 # --- one value ---

@@ -156,8 +156,8 @@ class Start:
             if approval is not None:
                 await journal.append(approval)
             await journal.append(self._record(wall(), todo))
-            utilisation = await self._send(journal, wall) if todo else 0.0
-            await self._seal(journal, utilisation, wall())
+            meter = await self._send(journal, wall) if todo else Meter(self.settings.cap)
+            await self._seal(journal, meter, wall())
         finally:
             await journal.close()
         return journal.head
@@ -190,10 +190,11 @@ class Start:
             in_flight=self.settings.cap,
             todo=todo,
             torn=self.reader.torn,
+            settings=self.settings.shown(),
         )
 
-    async def _send(self, journal: Journal, wall: "Callable[[], float]") -> float:
-        """Send; return the share of the slots that was in use."""
+    async def _send(self, journal: Journal, wall: "Callable[[], float]") -> Meter:
+        """Send; return what was measured of the slots."""
         settings, credentials, host = self.settings, self.credentials, self.plan.bound.host
         if credentials is None or host is None:
             raise UsageError("credentials", "without credentials nothing is sent")
@@ -225,17 +226,17 @@ class Start:
             async with client, aclosing(self.world.chunks()) as chunks, listening:
                 await sender.run(chunks)
         except BulkdeleteError as error:
-            await _stop(journal, error, meter.utilisation, wall())
+            await _stop(journal, error, meter, wall())
             raise
         except Exception as error:
-            await _stop(journal, _bug(error), meter.utilisation, wall())
+            await _stop(journal, _bug(error), meter, wall())
             raise
         finally:
             display.cancel()
             with suppress(asyncio.CancelledError, OSError):  # who watched may be gone
                 await display
             slots.close()
-        return meter.utilisation
+        return meter
 
     def _sender(self, dispatcher: "Callable[[Callable[[], bool]], Dispatcher]") -> Sender:
         if self.progress.approval is None:
@@ -252,7 +253,7 @@ class Start:
             size=self.plan.bound.chunk_size,
         )
 
-    async def _seal(self, journal: Journal, utilisation: float, at: float) -> None:
+    async def _seal(self, journal: Journal, meter: Meter, at: float) -> None:
         # The balance is counted from what is durable, so wait until all outcomes are.
         await journal.flush()
         balance = reports.balance(self.plan.counts, self.progress)
@@ -262,7 +263,8 @@ class Start:
                 exit=reports.exit_code_of(balance),
                 ids=reports.as_dict(balance),
                 head=journal.head,
-                utilisation=utilisation,
+                utilisation=meter.utilisation,
+                slots=meter.slots(),
             )
         )
 
@@ -296,7 +298,7 @@ def _bug(error: Exception) -> BulkdeleteError:
     return BulkdeleteError("bug", f"unexpected {type(error).__name__}; the run is resumable")
 
 
-async def _stop(journal: Journal, error: BulkdeleteError, utilisation: float, at: float) -> None:
+async def _stop(journal: Journal, error: BulkdeleteError, meter: Meter, at: float) -> None:
     """Put on record why it stopped; a disk that fails already has the last word."""
     with suppress(BulkdeleteError):
         await journal.append(
@@ -306,6 +308,7 @@ async def _stop(journal: Journal, error: BulkdeleteError, utilisation: float, at
                 exit=error.exit,
                 message=str(error),
                 hint=error.hint,
-                utilisation=utilisation,
+                utilisation=meter.utilisation,
+                slots=meter.slots(),
             )
         )

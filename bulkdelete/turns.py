@@ -4,7 +4,7 @@ Also the meter: what share of the slots was in use while there was work for them
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bulkdelete.core.model import Accepted, Ambiguous, Failed, Partial, Refused, Throttled, Verdict
@@ -31,11 +31,13 @@ class Slots(Protocol):
 class Meter:
     """Mean of min(in flight, cap)/cap, from the first answer until the last chunk was taken.
 
-    Where a stop came before the last chunk was taken, until the stop.
+    Where a stop came before the last chunk was taken, until the stop. `spent` is where the slots'
+    time went, in seconds.
     """
 
     cap: int
     in_flight: int = 0
+    spent: dict[str, float] = field(default_factory=dict)
     _since: float | None = None
     _at: float = 0.0
     _area: float = 0.0
@@ -59,6 +61,14 @@ class Meter:
         """Measure against another number from here on."""
         self.change(0, now)
         self.cap = cap
+
+    def spend(self, what: str, seconds: float) -> None:
+        """Note what a slot spent its time on."""
+        self.spent[what] = self.spent.get(what, 0.0) + seconds
+
+    def slots(self) -> dict[str, float]:
+        """Return the seconds that all slots together spent, by what for."""
+        return {name: round(seconds, 3) for name, seconds in self.spent.items()}
 
     def stop(self, now: float) -> None:
         """Measure to here: there is work left that no slot will take."""

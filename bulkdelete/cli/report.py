@@ -44,6 +44,7 @@ def report(  # noqa: PLR0913 - its flags
         from bulkdelete import outcome_files, reporting
         from bulkdelete.cli.common import parts_of
         from bulkdelete.cli.console import report_lines
+        from bulkdelete.cli.summary import step_summary
         from bulkdelete.io.rundir import RunDir
         from bulkdelete.reading import check_unchanged
         from bulkdelete.version import __version__
@@ -64,14 +65,17 @@ def report(  # noqa: PLR0913 - its flags
             for entry in story:
                 console.result(_sentence(entry))
             return 0
-        if found.state != "running":
-            reporting.write(run, found, plan, progress, __version__)
+        examples = outcome_files.Examples() if wanted else None
         if wanted:
             paths = await outcome_files.write_outcomes(
-                run, plan, parts, progress, wanted, _format(outcome_format)
+                run, plan, parts, progress, wanted, _format(outcome_format), examples
             )
             for path in paths.values():
                 console.note(f"  wrote {path}")
+        if found.state != "running":
+            kept = examples.found if examples is not None else None
+            reporting.write(run, found, plan, progress, __version__, kept)
+            step_summary(run)
         console.object(found)
         console.result("\n".join(report_lines(found)))
         console.note(f"  report       {run.path / 'report.html'}")

@@ -1,6 +1,8 @@
 """The end of a command about a run: reports written, the balance shown, the exit code returned."""
 
+import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -42,9 +44,19 @@ def show(console: "Console", run: "RunDir", error: BulkdeleteError | None, note:
         console.note(line)
     if (run.path / "report.html").exists():
         console.note(f"  report       {run.path / 'report.html'}")
+    step_summary(run)
     code = error.exit if error is not None else _code(report)
     console.result(note or f"{report.state}, exit {code}: {run.path}")
     return code
+
+
+def step_summary(run: "RunDir") -> None:
+    """Add the report to the summary page of a CI job, where there is one."""
+    place, source = os.environ.get("GITHUB_STEP_SUMMARY"), run.path / "report.md"
+    if not place or not source.exists():
+        return
+    with suppress(OSError), Path(place).open("a", encoding="utf-8") as page:
+        page.write(source.read_text("utf-8"))
 
 
 def _code(report: Report) -> int:

@@ -173,6 +173,7 @@ def _refused(job: "Job", error: BulkdeleteError) -> dict[str, object]:
 def _rewrite(job: "Job") -> None:
     """Put the conclusion into the run's reports."""
     from bulkdelete import reporting
+    from bulkdelete.cli.summary import step_summary
     from bulkdelete.version import __version__
 
     run = job.run
@@ -182,3 +183,4 @@ def _rewrite(job: "Job") -> None:
         return
     report = reporting.summary(run, plan, progress, head=reader.head)
     reporting.write(run, report, plan, progress, __version__)
+    step_summary(run)

@@ -67,7 +67,11 @@ class Approval(_Record, frozen=True, tag="approval"):
 
 
 class Start(_Record, frozen=True, tag="start"):
-    """A process began to send. `torn` bytes were cut off first; `machine` is a keyed hash."""
+    """A process began to send. `torn` bytes were cut off first; `machine` is a keyed hash.
+
+    `settings` are the guards and free settings of this start, by name; nothing secret is among
+    them.
+    """
 
     at: float
     pid: int
@@ -75,6 +79,7 @@ class Start(_Record, frozen=True, tag="start"):
     in_flight: int
     todo: int
     torn: int = 0
+    settings: dict[str, str] = {}
 
 
 class Setting(_Record, frozen=True, tag="setting"):
@@ -142,7 +147,10 @@ class Split(_Record, frozen=True, tag="split"):
 
 
 class Stop(_Record, frozen=True, tag="stop"):
-    """A process stopped before the end, in order; what it said, and the share of slots in use."""
+    """A process stopped before the end, in order; what it said, and the share of slots in use.
+
+    `slots` are the seconds that all slots together spent, by what for: see docs/checkpoint.md.
+    """
 
     at: float
     code: str
@@ -150,6 +158,7 @@ class Stop(_Record, frozen=True, tag="stop"):
     message: str = ""
     hint: str = ""
     utilisation: float = 0.0
+    slots: dict[str, float] = {}
 
 
 class Seal(_Record, frozen=True, tag="seal"):
@@ -160,6 +169,7 @@ class Seal(_Record, frozen=True, tag="seal"):
     ids: dict[str, int]
     head: str
     utilisation: float = 0.0
+    slots: dict[str, float] = {}
 
 
 class Abandon(_Record, frozen=True, tag="abandon"):

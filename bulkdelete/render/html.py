@@ -1,7 +1,7 @@
 """The report as one HTML page: no script, nothing loaded, whatever is in it stays text."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from bulkdelete.core.model import State
+from bulkdelete.render.charts import bands, charts, stack
 
-_MEANINGS = {
+MEANINGS = {
     State.ACCEPTED: "the server answered success for it",
     State.REJECTED: "the server refused it",
     State.AMBIGUOUS: "sent, and not clearly answered: it may have been acted on",
@@ -55,25 +56,64 @@ class _Segment(NamedTuple):
     width: float
 
 
-class _Event(NamedTuple):
-    """A process started or stopped."""
-
-    at: float
-    what: str
-    facts: Mapping[str, Any]
-
-
-def render(facts: Mapping[str, Any]) -> str:
-    """Return the page for `facts`, as `reporting.facts` puts them together."""
-    ids = facts["report"]["ids"]
+def render(report: Mapping[str, Any]) -> str:
+    """Return the page of a full report (`core.full`), given as builtins."""
+    ids = report["ids"]
+    shown = [(name, seconds, _SPENT[name]) for name, seconds in _spent(report["slots_s"]).items()]
     return _template().render(
-        facts,
-        verdict=_verdict(facts["report"]),
-        mood=_mood(facts["report"]),
-        states=[(state.value, ids[state], _MEANINGS[state]) for state in State],
+        report=report,
+        plan=report["plan"],
+        title=f"{report['made_by']}: {report['run_id']}",
+        verdict=verdict(report),
+        mood=_mood(report),
+        states=[(state.value, ids[state], MEANINGS[state]) for state in State],
         segments=_segments(ids),
-        events=_events(facts["starts"], facts["settings"], facts["stops"]),
+        charts=charts(report),
+        strips=bands(report),
+        ends=_HOW,
+        spent=shown,
+        spent_total=sum(seconds for _, seconds, _ in shown),
+        spent_strips=stack({name: seconds for name, seconds, _ in shown}),
+        seconds=max((band["end"] for band in report["bands"]), default=0.0),
+        guards=_set(report["bands"], GUARDS, wanted=True),
+        settings=_set(report["bands"], GUARDS, wanted=False),
     )
+
+
+_HOW = {
+    "sealed": "reached the end",
+    "stopped": "stopped",
+    "crashed": "crashed: the next one found no word of its end",
+    "open": "no word of its end yet",
+}
+_SPENT = {
+    "server": "waiting for an answer: the slot was in use",
+    "gate": "no turn yet: the gate held back, or others had the slots",
+    "disk": "until the intent was durable",
+    "pace": "held back by --rate",
+    "input": "nothing was read and checked yet",
+    "retry": "until a retry was due",
+    "canary": "while the first chunk was out alone",
+    "end": "nothing left to send for this slot",
+}
+"""Where a slot's time can go, in the order in which it is shown."""
+
+GUARDS = (
+    *("max-deletes", "expect-count", "max-invalid", "max-failures", "hold-after", "plan-ttl"),
+    "on-ambiguous",
+)
+
+
+def _spent(slots: Mapping[str, float]) -> dict[str, float]:
+    return {name: slots[name] for name in _SPENT if slots.get(name)}
+
+
+def _set(
+    starts: Sequence[Mapping[str, Any]], names: Sequence[str], *, wanted: bool
+) -> dict[str, str]:
+    """Return the settings of the last start: those that are guards, or the others."""
+    last = starts[-1]["settings"] if starts else {}
+    return {name: value for name, value in last.items() if (name in names) is wanted}
 
 
 @cache
@@ -86,7 +126,12 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "percent": _percent, "time": _time}
+    environment.filters |= {
+        "number": _number,
+        "percent": _percent,
+        "time": _time,
+        "period": period,
+    }
     return environment.get_template("report.html.jinja")
 
 
@@ -96,11 +141,19 @@ def _showable(value: object) -> object:
 
 
 def _number(value: float) -> str:
-    return f"{value:,}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}".rstrip("0").rstrip(".")
 
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
+
+
+def period(seconds: float) -> str:
+    """Say how long, in the unit that fits."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:,.1f} s"
 
 
 def _time(at: float) -> str:
@@ -114,7 +167,7 @@ def _planned(ids: Mapping[str, int]) -> int:
 _SENT = (State.ACCEPTED, State.REJECTED, State.AMBIGUOUS)
 
 
-def _verdict(report: Mapping[str, Any]) -> str:
+def verdict(report: Mapping[str, Any]) -> str:
     """Say in a sentence how it ended."""
     ids, state = report["ids"], report["state"]
     end = _ENDS.get(state, state)
@@ -155,15 +208,3 @@ def _segments(ids: Mapping[str, int]) -> list[_Segment]:
         found.append(_Segment(name, counts[name], round(at, 2), round(width * scale, 2)))
         at += width * scale
     return found
-
-
-def _events(
-    starts: Iterable[Mapping[str, Any]],
-    settings: Iterable[Mapping[str, Any]],
-    stops: Iterable[Mapping[str, Any]],
-) -> list[_Event]:
-    """Put starts, changes and stops in the order of time; of equal times in this order."""
-    events = [_Event(one["at"], "start", one) for one in starts]
-    events += [_Event(one.get("at", 0.0), "setting", one) for one in settings]
-    events += [_Event(one["at"], "stop", one) for one in stops]
-    return sorted(events, key=lambda event: event.at)

@@ -12,6 +12,7 @@ from jinja2 import UndefinedError
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core import plan as plans
 from bulkdelete.core import report as reports
+from bulkdelete.core.timeline import Timeline
 from bulkdelete.render.html import render
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -154,36 +155,64 @@ def reported(state: str, balance: dict[str, int], **more: Any) -> dict[str, Any]
     return found | more
 
 
-def facts(report: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return what `render` takes, of a run with one start and no stop."""
+def facts(
+    report: dict[str, Any],
+    *records: log.Record,
+    approved: bool = True,
+    reasons: dict[str, int] | None = None,
+    **more: Any,  # noqa: ANN401 - fields of several types
+) -> dict[str, Any]:
+    """Return a full report, as `render` takes it, of a run with these records."""
     approval = log.Approval(
         how="typed", who="ada", ids=12_345, at=1_780_000_100.0, expires=1_780_086_500.0
     )
-    start = log.Start(at=1_780_000_200.0, pid=4711, machine="0a1b", in_flight=3, todo=128)
+    timeline = Timeline()
+    for record in records:
+        timeline.apply(record)
+    failures = {"http_503": 88, "timeout": 9} if reasons is None else reasons
     found = {
-        "report": report,
+        "made_by": "bulkdelete 0.1.0",
         "plan": planned(),
-        "approval": msgspec.to_builtins(approval),
-        "starts": [msgspec.to_builtins(start)],
-        "settings": [],
-        "stops": [],
-        "reasons": {"http_503": 88, "timeout": 9},
-        "title": "bulkdelete 0.1.0: purge.csv",
+        "approval": msgspec.to_builtins(approval) if approved else None,
+        "bands": msgspec.to_builtins(timeline.bands),
+        "series": msgspec.to_builtins(timeline.series()),
+        "slots_s": timeline.slots(),
+        "failures": [
+            {"reason": name, "requests": number, "examples": ["list.csv:4711 u…9 (12)"]}
+            for name, number in failures.items()
+        ],
+        "left_out": {"parts": 17, "bands": 18, "reasons": 19},
     }
-    return found | more
+    return report | found | more
+
+
+START = log.Start(
+    at=1_780_000_200.0,
+    pid=4711,
+    machine="0a1b",
+    in_flight=3,
+    todo=128,
+    settings={"max-deletes": "50000", "timeout": "61"},
+)
+SOME = (
+    log.Intent(chunk=0, lo=0, hi=97, attempt=1, digest="d", at=1_780_000_201.0),
+    log.Outcome(chunk=0, lo=0, hi=97, attempt=1, verdict="accepted", at=1_780_000_203.0, ms=1990.0),
+)
 
 
 def finished() -> dict[str, Any]:
     """Return a run that reached its end, not cleanly."""
-    return facts(reported("finished", ids(12_000, 300, 45, 0)))
+    seal = log.Seal(
+        at=1_780_000_204.0, exit=3, ids={}, head="", slots={"server": 1234.5, "gate": 21.125}
+    )
+    return facts(reported("finished", ids(12_000, 300, 45, 0)), START, *SOME, seal)
 
 
 def interrupted() -> dict[str, Any]:
-    """Return a run stopped by a signal, after an earlier stop that left torn bytes."""
-    starts = [
-        log.Start(at=1_780_000_200.0, pid=4711, machine="0a1b", in_flight=3, todo=128),
-        log.Start(at=1_780_000_900.0, pid=4712, machine="0a1b", in_flight=2, todo=64, torn=1_777),
-    ]
+    """Return a run stopped by a signal, after a crash that left torn bytes."""
+    again = log.Start(
+        at=1_780_000_900.0, pid=4712, machine="0a1b", in_flight=2, todo=64, torn=1_777
+    )
     stop = log.Stop(
         at=1_780_001_000.0,
         code="interrupted",
@@ -193,12 +222,8 @@ def interrupted() -> dict[str, Any]:
         utilisation=0.625,
     )
     reason = {"code": "interrupted", "message": "stopped by SIGINT", "hint": "run it again"}
-    return facts(
-        reported("interrupted", ids(6_000, 0, 200, 6_145), reason=reason),
-        starts=msgspec.to_builtins(starts),
-        settings=[msgspec.to_builtins(log.Setting(name="rate", value="5", at=1_780_000_950.0))],
-        stops=[msgspec.to_builtins(stop)],
-    )
+    report = reported("interrupted", ids(6_000, 0, 200, 6_145), reason=reason)
+    return facts(report, START, *SOME, again, stop)
 
 
 def empty() -> dict[str, Any]:
@@ -210,7 +235,7 @@ def empty() -> dict[str, Any]:
     zeros["timing"] = msgspec.to_builtins(reports.Timing())
     plan = planned(parts=[], protect=[])
     plan["bound"] = plan["bound"] | {"protect": [], "host": None, "account": None}
-    return facts(zeros, plan=plan, approval=None, starts=[], settings=[], stops=[], reasons={})
+    return facts(zeros, plan=plan, approved=False, reasons={})
 
 
 def numbers_in(value: Any) -> set[str]:  # noqa: ANN401 - builtins of any shape
@@ -243,17 +268,19 @@ def test_every_number_is_there(name: str) -> None:
     shown = re.split(r"[^\d,.]+", Page(render(given)).shown)
     found = {word.rstrip(",.") for word in shown}
     for part in (
-        given["report"]["ids"],
-        given["report"]["chunks"],
-        given["report"]["requests"],
-        given["report"]["timing"]["latency_ms"],
+        given["ids"],
+        given["chunks"],
+        given["requests"],
+        given["timing"]["latency_ms"],
         given["plan"]["parts"],
         given["plan"]["bound"]["protect"],
         given["plan"]["bound"]["chunk_size"],
         given["plan"]["counts"]["identities"],
         given["plan"]["counts"]["guids"],
-        given["reasons"],
-        [start["todo"] for start in given["starts"]],
+        given["failures"],
+        given["left_out"],
+        [band["todo"] for band in given["bands"]],
+        [band["accepted_ids"] for band in given["bands"]],
         given["approval"]["ids"],
     ):
         assert numbers_in(part) <= found
@@ -324,7 +351,9 @@ def test_the_interruption_is_told() -> None:
     assert "stopped by SIGINT" in shown
     assert "Next: run it again" in shown
     assert "62.5 %" in shown
-    assert shown.index("process 4711") < shown.index("process 4712") < shown.index("exit 130")
+    table = shown[shown.index("Started How it ended") :]
+    assert table.index("crashed") < table.index("process 4711") < table.index("exit 130")
+    assert table.index("exit 130") < table.index("process 4712")
 
 
 def test_the_empty_run_has_no_hole() -> None:
@@ -362,7 +391,6 @@ def hostile(value: Any) -> Any:  # noqa: ANN401 - builtins of any shape
 def test_hostile_text_is_inert() -> None:
     """Whatever a server, a file name or a user says is text, in every place at once."""
     given = hostile(interrupted())
-    given["reasons"] = {HOSTILE: 3, "items": 4}
     text = render(given)
     page = Page(text)
     assert page.alive() == []
@@ -372,7 +400,7 @@ def test_hostile_text_is_inert() -> None:
 
 def test_text_that_cannot_be_shown() -> None:
     """Controls, turned-around text and halves of characters do not reach the page."""
-    given = finished() | {"title": "a\x00b\x1b[2Jc\u202ed\u2066e\udcfff"}
+    given = finished() | {"made_by": "a\x00b\x1b[2Jc\u202ed\u2066e\udcfff"}
     text = render(given)
     assert "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}[2Jc" in text
     assert not re.search("[\x00-\x08\x1b\u202e\u2066\udcff]", text)
@@ -382,6 +410,6 @@ def test_text_that_cannot_be_shown() -> None:
 def test_what_is_missing_is_an_error() -> None:
     """A page with a silent hole is never made."""
     given = finished()
-    del given["report"]["run_dir"]
+    del given["run_dir"]
     with pytest.raises(UndefinedError, match="run_dir"):
         render(given)
