@@ -6,6 +6,7 @@ protected, invalid or excluded, in this order of precedence: invalid, duplicate,
 
 import hashlib
 import secrets
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -56,6 +57,8 @@ class Wish:
     chunk_size: int
     protect: "tuple[Path, ...]" = ()
     environment: str = ""
+    signatures: int = 0
+    signers: "Path | None" = None
     last_seen: str | None = None
     exported_at: float | None = None
     sketch_seed: int | None = None
@@ -72,6 +75,7 @@ class Findings:
     last: str = ""
     examples: list[str] = field(default_factory=list)
     damage: list[Finding] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,12 @@ async def make_plan(wish: Wish, key: bytes, *, tool: str, created: float) -> Pla
 class _Survey:
     """The pass itself: what was seen so far."""
 
-    def __init__(self, wish: Wish, key: bytes, rules: ProtectRules, now: float) -> None:
+    def __init__(self, wish: Wish, key: bytes, rules: list[ProtectRules], now: float) -> None:
         self._now = now
         self._wish = wish
         self._key = key
         self._rules = rules
+        self._held_back = [0] * len(rules)
         self._sketcher = _sketcher(wish.sketch_seed)
         self._seen = _seen(wish.parts, self._sketcher)
         self._chunker = Chunker(wish.chunk_size)
@@ -208,8 +213,11 @@ class _Survey:
             self._sketch(ids, data)
             for place in self._seen.repeated(ids, kind, data):
                 others[place if positions is None else positions[place]] = codes.DUPLICATE
-            for place in self._rules.matches(ids, kind):
-                others.setdefault(place if positions is None else positions[place], codes.PROTECTED)
+            for number, rules in enumerate(self._rules):
+                for place in rules.matches(ids, kind):
+                    position = place if positions is None else positions[place]
+                    if others.setdefault(position, codes.PROTECTED) == codes.PROTECTED:
+                        self._held_back[number] += 1
         for place in self._active:
             others.setdefault(place, codes.PROTECTED)
         for code in others.values():
@@ -261,6 +269,14 @@ class _Survey:
             self._add(chunk)
         for detector in self._detectors.values():
             self._findings.damage += detector.findings()
+        shapes = sum((one.shapes for one in self._detectors.values()), Counter())
+        self._findings.strangers = [
+            str(path)
+            for path, rules, held in zip(
+                self._wish.protect, self._rules, self._held_back, strict=True
+            )
+            if not held and rules.unlike(shapes)
+        ]
         sections = self._index.sections()
         counts = self._counts()
         bound = self._bound(protect)
@@ -285,6 +301,7 @@ class _Survey:
             seconds=0.0,
             warnings=tuple(map(str, self._findings.damage)),
             list_time=self._list_time(),
+            held_back=tuple(self._held_back),
         )
         sketch = self._sketcher.sketch() if self._sketcher else None
         return Planned(plan, sections, self._findings, sketch)
@@ -324,6 +341,8 @@ class _Survey:
             chunk_size=wish.chunk_size,
             protect=protect,
             environment=wish.environment,
+            signatures=wish.signatures,
+            signers=_sum(wish.signers),
             last_seen=None
             if wish.last_seen is None or wish.exported_at is None
             else (wish.last_seen, wish.exported_at),
@@ -341,6 +360,11 @@ def said(reading: Reading) -> plans.Reading:
         id_type=reading.id_type.value if reading.id_type else None,
         explode=reading.explode,
     )
+
+
+def _sum(path: "Path | None") -> str:
+    """Return the SHA-256 of a small file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path else ""
 
 
 async def _empty_part(part: Part) -> plans.PartFacts:
@@ -420,11 +444,11 @@ def _example(batch: Batch, position: int) -> str:
 
 async def _protect_rules(
     paths: "Sequence[Path]",
-) -> "tuple[ProtectRules, tuple[plans.Protected, ...]]":
+) -> "tuple[list[ProtectRules], tuple[plans.Protected, ...]]":
     """Read the protect lists; InputError when one cannot be read or protects nothing."""
-    rules = ProtectRules()
-    lists = []
+    all_rules, lists = [], []
     for path in paths:
+        rules = ProtectRules()
         hasher = hashlib.sha256()
         entries = await _protect_list(Part(path, str(path)), rules, hasher)
         if not entries:
@@ -434,8 +458,9 @@ async def _protect_rules(
                 "restore the list, or leave --protect out",
                 where=str(path),
             )
+        all_rules.append(rules)
         lists.append(plans.Protected(hasher.hexdigest(), entries))
-    return rules, tuple(lists)
+    return all_rules, tuple(lists)
 
 
 async def _protect_list(part: Part, rules: ProtectRules, hasher: "hashlib._Hash") -> int:

@@ -21,7 +21,7 @@ from bulkdelete.reading import STDIN
 from bulkdelete.reporting import day
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from bulkdelete.core.plan import Plan
@@ -34,6 +34,7 @@ class Course(Enum):
     """What to do about the earlier run."""
 
     NEW = auto()
+    PASS_OVER = auto()
     RESUME = auto()
     FINISHED = auto()
 
@@ -51,17 +52,27 @@ class Found:
         """It neither reached its end nor was given up."""
         return not self.progress.abandoned and self.progress.seal is None
 
+    @property
+    def untouched(self) -> bool:
+        """Nobody approved it, and nothing of it was sent."""
+        return self.progress.approval is None and not self.progress.starts
 
-def matching(wish: "Wish", settings: "Settings", sums: "tuple[str, ...]") -> RunDir | None:
+
+def matching(
+    wish: "Wish", settings: "Settings", sums: "tuple[str, ...]", passed: "Sequence[Path]" = ()
+) -> RunDir | None:
     """Return the newest run of the same input and account; `sums` are the parts' SHA-256.
 
+    Those in `passed` were passed over.
     The same input: the same words on the command line, or the same files. With a run directory
     named, that one, whatever it holds. IntegrityError when what may be its plan is damaged.
     """
     if settings.run_dir is not None:
         run = RunDir(settings.run_dir, settings.key_file)
-        return run if run.exists() else None
+        return run if run.exists() and run.path not in passed else None
     for run in runs_in(settings.runs_dir):
+        if run.path in passed:
+            continue
         try:
             plan = run.plan()
         except IntegrityError:
@@ -132,6 +143,8 @@ async def course(
     if found.progress.abandoned or (again if sealed else abandon):
         return Course.NEW
     differences = await same()
+    if differences and found.untouched and not abandon:
+        return Course.PASS_OVER
     if differences and not sealed:
         raise IntegrityError(
             "input_changed",
@@ -177,6 +190,7 @@ async def quick_differences(
         "the account": (wish.account, bound.account),
         "the region or endpoint": (wish.host, bound.host),
         "the environment of the profile": (wish.environment, bound.environment),
+        "how many signatures are demanded": (wish.signatures, bound.signatures),
         "--last-seen or --exported-at": (
             wish.last_seen and (wish.last_seen, wish.exported_at),
             bound.last_seen,

@@ -55,6 +55,9 @@ class Settings:
     target: Target
     host: str | None
     account: str | None
+    environment: str
+    signers: Path | None
+    signatures: int
     passcode_file: Path | None
     max_in_flight: int
     leave_free: int
@@ -85,6 +88,11 @@ class Settings:
     max_duration: float | None
 
     @property
+    def production(self) -> bool:
+        """The profile says that this is the environment where it hurts."""
+        return is_production(self.environment)
+
+    @property
     def cap(self) -> int:
         """C: how many requests this process may have in flight."""
         return self.max_in_flight - self.leave_free
@@ -97,6 +105,11 @@ class Settings:
             for name, value in values.items()
             if value is not None
         }
+
+
+def is_production(environment: str) -> bool:
+    """Tell that a profile's environment asks for more."""
+    return environment.casefold() in {"production", "prod", "live"}
 
 
 # --- one value ---
@@ -174,9 +187,19 @@ def _delimiter(value: Any) -> str:  # noqa: ANN401 - text, or any value of TOML
 
 @dataclass(frozen=True, slots=True)
 class _Field:
+    """How a setting is read, and from where it may come.
+
+    `only`: from a "flag" or from a "profile", and from nowhere else. `ceiling`: a smaller value is
+    the stricter one; so a file may not raise the default, and a variable not what the file says.
+    `place`: it says where to; a variable may not contradict the profile.
+    """
+
     parse: Callable[[Any], Any]
     default: Any = None
     env: str | None = None
+    only: str = ""
+    ceiling: bool = False
+    place: bool = False
 
 
 _MOST = 10**12
@@ -188,28 +211,31 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "format": _Field(_choice("auto", "csv", "jsonl", "lines", "parquet"), "auto"),
     "delimiter": _Field(_delimiter),
     "encoding": _Field(_text, "utf-8"),
-    "region": _Field(_text),
-    "endpoint": _Field(_text),
-    "account_id": _Field(_text, env="CLEVERTAP_ACCOUNT_ID"),
+    "region": _Field(_text, place=True),
+    "endpoint": _Field(_text, place=True),
+    "account_id": _Field(_text, env="CLEVERTAP_ACCOUNT_ID", place=True),
+    "environment": _Field(_text, only="profile"),
+    "signers": _Field(_path, only="profile"),
+    "signatures": _Field(_number(1, 9, int), only="profile"),
     "passcode_file": _Field(_path),
     "max_in_flight": _Field(_number(1, MOST_IN_FLIGHT, int), CLEVERTAP.in_flight),
     "leave_free": _Field(_number(0, MOST_IN_FLIGHT, int), 0),
     "rate": _Field(_number(SLOWEST, FASTEST)),
     "chunk_size": _Field(_number(1, MAX_IDS_PER_CHUNK, int), MAX_IDS_PER_CHUNK),
     "protect": _Field(_paths, ()),
-    "max_deletes": _Field(_number(1, _MOST, int)),
+    "max_deletes": _Field(_number(1, _MOST, int), ceiling=True),
     "expect_count": _Field(_number(0, _MOST, int)),
-    "max_percent": _Field(_number(0, 100)),
+    "max_percent": _Field(_number(0, 100), ceiling=True),
     "population": _Field(_number(1, _MOST, int)),
-    "max_list_age": _Field(duration),
-    "exported_at": _Field(_instant),
+    "max_list_age": _Field(duration, ceiling=True),
+    "exported_at": _Field(_instant, only="flag"),
     "last_seen": _Field(_text),
     "window": _Field(lambda value: Window.parse(_text(value))),
     "kill_file": _Field(_path),
-    "max_invalid": _Field(_number(0, 100), 1.0),
-    "max_failures": _Field(_number(0, 100), 5.0),
+    "max_invalid": _Field(_number(0, 100), 1.0, ceiling=True),
+    "max_failures": _Field(_number(0, 100), 5.0, ceiling=True),
     "hold_after": _Field(_number(1, _MOST, int)),
-    "plan_ttl": _Field(duration, PLAN_LIVES),
+    "plan_ttl": _Field(duration, PLAN_LIVES, ceiling=True),
     "runs_dir": _Field(_path, Path("bulkdelete-runs")),
     "run_dir": _Field(_path),
     "key_file": _Field(_path),
@@ -233,21 +259,66 @@ def resolve(
 
     `flags` maps names to what was given on the command line (None: not given).
     """
-    values: dict[str, Any] = {}
-    for name, one in FIELDS.items():
-        variable = one.env or PREFIX + name.upper()
-        given = flags.get(name)
-        if given not in (None, False, ()):
-            values[name] = _checked(one, given, "--" + name.replace("_", "-"))
-        elif variable in environment:
-            values[name] = _checked(one, environment[variable], variable)
-        elif name in profile:
-            values[name] = _checked(one, profile[name], f"{name} in {CONFIG_FILE}")
-        else:
-            values[name] = one.default
     _check_variables(environment)
+    values = {
+        name: _value(name, one, flags.get(name), environment, profile)
+        for name, one in FIELDS.items()
+    }
     host = _host(values, by_flag=flags.get("endpoint") is not None)
     return _settings(values, host)
+
+
+def _value(
+    name: str,
+    one: _Field,
+    flag: Any,  # noqa: ANN401 - what a flag gave
+    environment: Mapping[str, str],
+    profile: Mapping[str, Any],
+) -> Any:  # noqa: ANN401 - any setting
+    """Return one setting: the nearest word counts, but protect lists add up."""
+    variable = one.env or PREFIX + name.upper()
+    found = []
+    if flag not in (None, False, ()):
+        found.append(_checked(one, flag, "--" + name.replace("_", "-")))
+    if variable in environment and not one.only:
+        found.append(_checked(one, environment[variable], variable))
+    if name in profile:
+        where = f"{name.replace('_', '-')} in {CONFIG_FILE}"
+        found.append(_checked(one, profile[name], where))
+        by_flag = flag not in (None, False, ())
+        _check_against_profile(one, found, where, variable, by_flag=by_flag)
+    if name == "protect":
+        return tuple(dict.fromkeys(path for paths in found for path in paths))
+    return found[0] if found else one.default
+
+
+def _check_against_profile(
+    one: _Field, found: list[Any], where: str, variable: str, *, by_flag: bool
+) -> None:
+    """Refuse a file that loosens a guard, and a variable that contradicts or loosens the file."""
+    said = found[-1]
+    if one.only == "flag":
+        raise UsageError("config", f"{where}: this is said by a flag, or not at all")
+    if one.ceiling and one.default is not None and not said <= one.default:
+        raise UsageError(
+            "loosens",
+            f"{where} loosens a guard, and a file may only tighten it",
+            f"leave it out, or say it by the flag; at most {one.default:g} is allowed there",
+        )
+    if by_flag or len(found) == 1:
+        return
+    if one.place and found[0] != said:
+        raise UsageError(
+            "two_places",
+            f"{variable} in the environment contradicts {where}; nothing was sent",
+            f"unset {variable}, or say by a flag which one is meant",
+        )
+    if one.ceiling and not found[0] <= said:
+        raise UsageError(
+            "loosens",
+            f"{variable} loosens what {where} says; nothing was sent",
+            f"unset {variable}, or say it by the flag",
+        )
 
 
 def checked(name: str, value: str) -> Any:  # noqa: ANN401 - any setting
@@ -267,7 +338,9 @@ def _checked(one: _Field, value: Any, where: str) -> Any:  # noqa: ANN401 - any 
 
 
 def _check_variables(environment: Mapping[str, str]) -> None:
-    known = {PREFIX + name.upper() for name, one in FIELDS.items() if one.env is None}
+    known = {
+        PREFIX + name.upper() for name, one in FIELDS.items() if one.env is None and not one.only
+    }
     known |= {PREFIX + name for name in _ELSEWHERE}
     for name in environment:
         if name.startswith(PREFIX) and name not in known:
@@ -293,6 +366,8 @@ def _settings(values: Mapping[str, Any], host: str | None) -> Settings:
             "exported_at_needed",
             "--last-seen needs --exported-at: active after which time?",
         )
+    if values["signatures"] is not None and values["signers"] is None:
+        raise UsageError("signers_missing", "signatures are demanded, and no file of signers named")
     account = values["account_id"]
     if account is not None:
         _visible(account, "the account ID")
@@ -301,6 +376,9 @@ def _settings(values: Mapping[str, Any], host: str | None) -> Settings:
         for name, value in values.items()
         if name in Settings.__dataclass_fields__ and name != "reading"
     }
+    # Who names signers wants a signature.
+    plain["signatures"] = values["signatures"] or (1 if values["signers"] else 0)
+    plain["environment"] = values["environment"] or ""
     return Settings(
         **plain,
         reading=Reading(
@@ -433,4 +511,6 @@ def load_profile(name: str | None, place: Path) -> Mapping[str, Any]:
     for key in values:
         if key not in FIELDS:
             raise UsageError("config", f"{CONFIG_FILE}: {key!r} is no setting of a profile")
+    if "endpoint" in values:
+        raise UsageError("config", f"{CONFIG_FILE}: an endpoint is said by a flag; name a region")
     return values

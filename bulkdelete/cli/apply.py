@@ -71,9 +71,15 @@ def apply(  # noqa: PLR0913 - one per group of flags
                 "the plan is for another host than the one named now; nothing was sent",
                 "leave --region and --endpoint out: the plan names its own",
             )
-        if not settings.protect:
-            lists = tuple(Path(path) for path in plan.protect)
-            settings = dataclasses.replace(settings, protect=lists)
+        if settings.environment and settings.environment != plan.bound.environment:
+            raise IntegrityError(
+                "other_environment",
+                "the plan was made for another environment than this profile's; nothing was sent",
+                "use the profile that the plan was made with, or make a new plan",
+            )
+        # The plan's own lists; a flag says where they are now, a profile adds none to a plan.
+        lists = tuple(Path(path) for path in protect or plan.protect)
+        settings = dataclasses.replace(settings, protect=lists)
         if plan.draft:
             raise UsageError(
                 "draft",

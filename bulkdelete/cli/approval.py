@@ -10,6 +10,7 @@ from bulkdelete.core import checkpoint as log
 from bulkdelete.core import guards
 from bulkdelete.core.plan import SHORT_DIGEST
 from bulkdelete.errors import GuardError, Interrupted
+from bulkdelete.settings import is_production
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,7 @@ class Approver:
         if self._flags.approve is not None:
             return "digest"
         if self._flags.yes:
+            self._check_yes(plan)
             return "yes"
         self._show(plan)
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -63,9 +65,21 @@ class Approver:
                 "this plan is not approved, and there is no terminal to ask; nothing was sent",
                 f"look at the plan, then give --approve {short}, or --yes with --max-deletes",
             )
+        if is_production(plan.bound.environment):
+            sys.stderr.write(f"This is {plan.bound.environment.upper()}.\n")
+            self._ask("the environment", plan.bound.environment)
         self._ask("the account ID", str(plan.bound.account))
         self._ask("the number of IDs", str(plan.counts.planned))
         return "typed"
+
+    def _check_yes(self, plan: "Plan") -> None:
+        """Ask for the count where it hurts, also when the profile was forgotten."""
+        if is_production(plan.bound.environment) and self._settings.expect_count is None:
+            raise GuardError(
+                "production_needs_count",
+                "this plan is for production: --yes needs --expect-count there; nothing was sent",
+                "say how many IDs it must be, or approve the plan by its digest",
+            )
 
     def _ask(self, what: str, wanted: str) -> None:
         sys.stderr.write(f"To send this plan, type {what}: ")

@@ -54,6 +54,7 @@ class Intake:
         self._inputs = inputs
         self.planned = False
         self.sums: tuple[str, ...] = ()
+        self.passed: list[Path] = []
 
     async def wish(self) -> Wish:
         """Find the parts (standard input is spooled first) and say what to plan."""
@@ -79,6 +80,9 @@ class Intake:
             account=settings.account,
             chunk_size=settings.chunk_size,
             protect=settings.protect,
+            environment=settings.environment,
+            signatures=settings.signatures,
+            signers=settings.signers,
             last_seen=settings.last_seen,
             exported_at=settings.exported_at,
             # One key for all runs of a job, so that their sketches can be compared.
@@ -90,7 +94,7 @@ class Intake:
         """Return the earlier run of this input, if there is one."""
         if wish.inputs == (STDIN,):
             self.sums = ((await source.fingerprint(wish.parts[0].path)).sha256,)
-        return runs.matching(wish, self.settings, self.sums)
+        return runs.matching(wish, self.settings, self.sums, self.passed)
 
     async def same(self, wish: Wish, found: runs.Found) -> list[str]:
         """Name what differs between an earlier plan and what is asked for now."""
@@ -151,6 +155,8 @@ def check(made: Planned, settings: Settings, accept: AcceptFlags) -> None:
     """Apply the guards that look at the plan alone."""
     guards.check_invalid(made.plan.counts, settings.max_invalid, made.findings.invalid)
     guards.check_damage(made.findings.damage, accept.accept_damage)
+    if not accept.accept_protect_mismatch:
+        guards.check_protect(made.findings.strangers)
     check_limits(made.plan, settings)
 
 
@@ -208,6 +214,12 @@ def check_yes(yes: bool, settings: Settings) -> None:  # noqa: FBT001 - the flag
         raise UsageError(
             "yes_needs_max_deletes",
             "--yes needs --max-deletes: say how many IDs it may be at most; nothing was sent",
+        )
+    if yes and settings.production and settings.expect_count is None:
+        raise UsageError(
+            "production_needs_count",
+            "this profile is production: --yes needs --expect-count there; nothing was sent",
+            "say how many IDs it must be, or approve the plan by its digest",
         )
 
 

@@ -213,6 +213,8 @@ def plan_lines(plan: "Plan", findings: "Findings | None", cap: int) -> list[str]
     place = "nowhere: a draft, without account or region"
     if not plan.draft:
         place = f"account {plan.bound.account} at {plan.bound.host}"
+    if plan.bound.environment:
+        place += f" ({plan.bound.environment.upper()})"
     lines = [
         f"Plan {plan.digest}",
         f"  to           {place}",
@@ -225,6 +227,7 @@ def plan_lines(plan: "Plan", findings: "Findings | None", cap: int) -> list[str]
         ),
         f"  duplicate    {counts.duplicate:>12,}",
         f"  protected    {counts.protected:>12,}",
+        *_held_back_lines(plan),
         f"  invalid      {counts.invalid:>12,}",
         f"  excluded     {counts.excluded:>12,}",
         f"  chunks       {counts.chunks:>12,} of up to {plan.bound.chunk_size}",
@@ -232,6 +235,14 @@ def plan_lines(plan: "Plan", findings: "Findings | None", cap: int) -> list[str]
     ]
     lines.extend(f"  WARNING      {one}" for one in plan.warnings)
     return lines + (_finding_lines(findings) if findings else [])
+
+
+def _held_back_lines(plan: "Plan") -> list[str]:
+    """Say what each protect list did."""
+    return [
+        f"    {held:,} by {path} ({one.entries:,} entries)"
+        for path, one, held in zip(plan.protect, plan.bound.protect, plan.held_back, strict=False)
+    ]
 
 
 def _finding_lines(findings: "Findings") -> list[str]:

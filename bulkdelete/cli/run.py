@@ -120,8 +120,7 @@ async def _choose(
 
     try:
         wish = await intake.wish()
-        earlier = await intake.earlier(wish)
-        if earlier is not None:
+        while (earlier := await intake.earlier(wish)) is not None:
             found = runs.load(earlier)
             course = await runs.course(
                 found,
@@ -131,6 +130,11 @@ async def _choose(
                 again=again,
                 abandon=abandon,
             )
+            if course is runs.Course.PASS_OVER:
+                # Behind it there may be a run that did send.
+                intake.passed.append(earlier.path)
+                console.note(f"Passing over {earlier.path}: other settings, and never approved")
+                continue
             if course is runs.Course.RESUME:
                 _say_resuming(console, found)
                 return earlier

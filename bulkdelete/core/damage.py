@@ -168,6 +168,11 @@ class Detector:
         return [one for one in found if one is not None]
 
     @property
+    def shapes(self) -> Counter[Shape]:
+        """Count the IDs by their shape."""
+        return Counter(self._shapes)
+
+    @property
     def _all(self) -> int:
         return self._shapes.total()
 

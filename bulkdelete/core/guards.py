@@ -106,6 +106,17 @@ def check_damage(findings: "Sequence[Finding]", accepted: "Sequence[str]") -> No
         )
 
 
+def check_protect(strangers: "Sequence[str]") -> None:
+    """Refuse protect lists of another sort of ID than the input's, which held back nobody."""
+    if strangers:
+        raise GuardError(
+            "protect_mismatch",
+            f"{', '.join(strangers)}: the entries look unlike the IDs of the input, and held back "
+            "not one of them, so the list protects nobody; nothing was sent",
+            "give a list of the same sort of ID; or, if it is meant, --accept-protect-mismatch",
+        )
+
+
 def check_rules(accepted: "Sequence[str]") -> None:
     """Refuse to accept damage that is no rule: a mistyped word must not pass for an answer."""
     for one in accepted:

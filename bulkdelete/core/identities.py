@@ -7,10 +7,12 @@ that the vendor itself forbids, and what a spreadsheet leaves when it has destro
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulkdelete.core.model import Kind
+from bulkdelete.core.shapes import Shape, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,6 +56,12 @@ SPREADSHEET_ERRORS = frozenset(
         "#getting_data",
     ]
 )
+
+_NEARLY = 10
+"""Nearly all: nine of ten."""
+
+_HARDLY = 100
+"""Hardly any: less than one in a hundred."""
 
 _LONGEST_ODDITY = max(map(len, FORBIDDEN | SPREADSHEET_ERRORS))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -186,6 +194,25 @@ class ProtectRules:
         for position, one in enumerate(folded):
             if one in exact or any(pattern.fullmatch(one) for pattern in wild):
                 yield position
+
+    def unlike(self, shapes: "Counter[Shape]") -> bool:
+        """Tell that nearly all entries have one shape, and hardly an ID of the input has it.
+
+        `shapes` counts the input. A list with wildcards is for IDs that it cannot name.
+        """
+        entries = set().union(*self.exact.values())
+        total = shapes.total()
+        if any(self.wild.values()) or not entries or not total:
+            return False
+        kinds = Counter(_family(shape_of(one)) for one in entries)
+        family, count = kinds.most_common(1)[0]
+        same = sum(number for shape, number in shapes.items() if _family(shape) is family)
+        return count * _NEARLY >= len(entries) * (_NEARLY - 1) and same * _HARDLY < total
+
+
+def _family(shape: Shape) -> Shape:
+    """CleverTap IDs come in two forms."""
+    return Shape.HEX if shape is Shape.PREFIXED else shape
 
 
 def _wildcard(folded: str) -> re.Pattern[str]:

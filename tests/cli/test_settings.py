@@ -201,3 +201,88 @@ async def test_emulator_credentials_stay_at_home(program: Program) -> None:
     program.env["CLEVERTAP_ACCOUNT_ID"] = "EMULATOR"
     ended = await program("run", path, "--region", "eu1", "--yes", "--max-deletes", 10, "--json")
     assert (ended.code, ended.json["reason"]["code"]) == (2, "emulator_credentials")
+
+
+@pytest.mark.parametrize(
+    ("name", "loose", "tight"),
+    [("max_invalid", 1.1, 0.5), ("max_failures", 6, 1), ("plan_ttl", "25h", "1h")],
+)
+def test_h4_a_file_may_tighten_a_guard_and_never_loosen_it(
+    name: str, loose: object, tight: object
+) -> None:
+    """Above the default it is refused; below it counts, and no variable raises it again."""
+    with pytest.raises(UsageError) as caught:
+        resolve({}, {}, {name: loose})
+    assert caught.value.code == "loosens"
+    strict = getattr(resolve({}, {}, {name: tight}), name)
+    assert strict < getattr(resolve({}, {}, {}), name)
+    variable = f"BULKDELETE_{name.upper()}"
+    with pytest.raises(UsageError) as caught:
+        resolve({}, {variable: str(loose)}, {name: tight})
+    assert caught.value.code == "loosens"
+    assert variable in str(caught.value)
+    assert getattr(resolve({}, {variable: str(tight)}, {name: tight}), name) == strict
+    assert getattr(resolve({name: str(loose)}, {}, {name: tight}), name) > strict
+
+
+def test_h4_a_variable_does_not_raise_the_ceiling_of_a_profile() -> None:
+    """What only a profile has no default for is its ceiling all the same; a flag may say more."""
+    with pytest.raises(UsageError) as caught:
+        resolve({}, {"BULKDELETE_MAX_DELETES": "60000"}, {"max_deletes": 50000})
+    assert caught.value.code == "loosens"
+    lower = resolve({}, {"BULKDELETE_MAX_DELETES": "40000"}, {"max_deletes": 50000})
+    assert lower.max_deletes == 40000
+    assert resolve({"max_deletes": "60000"}, {}, {"max_deletes": 50000}).max_deletes == 60000
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "said"),
+    [
+        ("CLEVERTAP_ACCOUNT_ID", "PROD", "account_id", "STAGING"),
+        ("BULKDELETE_REGION", "us1", "region", "eu1"),
+    ],
+)
+def test_g4_a_forgotten_variable_does_not_mix_two_profiles(
+    variable: str, value: str, name: str, said: str
+) -> None:
+    """The account of one place with the region of another: refused, naming the variable."""
+    with pytest.raises(UsageError) as caught:
+        resolve({}, {variable: value}, {name: said})
+    assert caught.value.code == "two_places"
+    assert variable in str(caught.value)
+    resolve({}, {variable: said}, {name: said})
+    resolve({name: value}, {}, {name: said})
+
+
+@pytest.mark.parametrize("name", ["ENVIRONMENT", "SIGNERS", "SIGNATURES", "EXPORTED_AT"])
+def test_h4_what_only_a_profile_or_a_flag_says(name: str) -> None:
+    """No variable makes production out of staging, or an old list young."""
+    with pytest.raises(UsageError) as caught:
+        resolve({}, {f"BULKDELETE_{name}": "1"}, {})
+    assert caught.value.code == "unknown_variable"
+    with pytest.raises(UsageError):
+        resolve({}, {}, {"exported_at": "2026-01-01"})
+    with pytest.raises(UsageError):
+        resolve({}, {}, {"signatures": 1})
+
+
+async def test_h4_production_is_seen_and_asks_more(program: Program, emulate: Emulate) -> None:
+    """The mark is in the plan and bound; `--yes` needs the exact count there, with or without."""
+    emulator = await emulate()
+    path, _ = program.ids(120)
+    config = program.place / "bulkdelete.toml"
+    config.write_text('[profiles.default]\nenvironment = "production"\n')
+    few = await program.run(path)
+    assert (few.code, few.json["reason"]["code"]) == (2, "production_needs_count")
+    planned = await program("plan", path, "--endpoint", program.url, "--json")
+    assert "(PRODUCTION)" in planned.err
+    config.unlink()
+    run_dir = program.place / planned.json["run_dir"]
+    forgotten = await program("apply", run_dir, "--yes", "--max-deletes", 999, "--json")
+    assert (forgotten.code, forgotten.json["reason"]["code"]) == (4, "production_needs_count")
+    config.write_text('[profiles.default]\nenvironment = "staging"\n')
+    other = await program("apply", run_dir, "--approve", planned.json["plan_digest"], "--json")
+    assert (other.code, other.json["reason"]["code"]) == (6, "other_environment")
+    assert emulator.state.stats()["requests"] == 0
+    config.write_text('[profiles.default]\nenvironment = "production"\n')
+    assert (await program.run(path, "--expect-count", 120)).code == 0

@@ -17,6 +17,7 @@ from bulkdelete.core.guards import (
     check_invalid,
     check_own_file,
     check_percent,
+    check_protect,
     check_size,
     doubt_too_old,
     ramp,
@@ -289,3 +290,11 @@ def test_s11_age_of_the_list(made: float, age: float | None, code: str | None) -
 def test_a_ramp_is_a_percent_of_a_long_run(chunks: int, first: int | None) -> None:
     """Short runs have their canary; from 1,000 chunks on one in a hundred goes first."""
     assert ramp(chunks) == first
+
+
+def test_i16_protect_lists_of_strangers_are_refused() -> None:
+    """Each is named; none is no reason."""
+    check_protect([])
+    assert refusal(lambda: check_protect(["vip.txt"])) == "protect_mismatch"
+    with pytest.raises(GuardError, match=r"a\.txt, b\.txt: the entries look unlike"):
+        check_protect(["a.txt", "b.txt"])

@@ -1,6 +1,7 @@
 """What a valid ID is, and what a protect list protects."""
 
 import unicodedata
+from collections import Counter
 
 import pytest
 from hypothesis import example, given
@@ -18,6 +19,7 @@ from bulkdelete.core.identities import (
     mask,
 )
 from bulkdelete.core.model import Kind
+from bulkdelete.core.shapes import Shape
 
 BOTH = tuple(Kind)
 
@@ -292,3 +294,35 @@ def test_s2_an_entry_always_protects_itself(entries: list[str]) -> None:
 def test_s15_mask(identifier: str, shown: str) -> None:
     """A masked ID shows two characters at most, and nothing that steers a terminal."""
     assert mask(identifier) == shown
+
+
+MAIL, NUMBER = Counter({Shape.EMAIL: 1}), Counter({Shape.INTEGER: 1})
+HEXES, PREFIXED = (
+    [f"{n:032x}" for n in range(10**30, 10**30 + 10)],
+    [f"__g{n:08x}" for n in range(9)],
+)
+
+
+@pytest.mark.parametrize(
+    ("entries", "shapes", "unlike"),
+    [
+        (["a@x.org", "b@x.org"], NUMBER, True),
+        (["a@x.org", "b@x.org"], MAIL, False),
+        (["a@x.org", "b@x.org"], Counter({Shape.INTEGER: 100, Shape.EMAIL: 1}), True),
+        (["a@x.org", "b@x.org"], Counter({Shape.INTEGER: 99, Shape.EMAIL: 1}), False),
+        ([*(f"{n}@x.org" for n in range(9)), "u-1"], NUMBER, True),
+        ([*(f"{n}@x.org" for n in range(8)), "u-1"], NUMBER, False),
+        (["u-1", "u-2"], MAIL, True),
+        (["a@x.org", "*@y.org"], NUMBER, False),
+        (HEXES, Counter({Shape.PREFIXED: 5}), False),
+        (PREFIXED, Counter({Shape.HEX: 5}), False),
+        (HEXES, NUMBER, True),
+        (["a@x.org"], Counter(), False),
+        ([], NUMBER, False),
+    ],
+)
+def test_i16_a_list_of_another_sort_of_id(
+    entries: list[str], shapes: Counter[Shape], unlike: bool
+) -> None:
+    """Nine of ten entries of one sort, and less than one in a hundred IDs of it."""
+    assert rules(*entries).unlike(shapes) is unlike

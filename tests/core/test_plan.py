@@ -217,3 +217,11 @@ def test_nothing_changed_is_nothing_named() -> None:
     """A moved input is no change."""
     moved = (PartFacts(path="/moved/a.csv", sha256="11", size=5, records=10),)
     assert plans.changes(PLAN, msgspec.structs.replace(PLAN, parts=moved)) == []
+
+
+def test_h2_another_kind_is_not_another_input() -> None:
+    """The same bytes read otherwise: only what was said otherwise is named."""
+    other = msgspec.structs.replace(
+        PLAN, content="00", bound=msgspec.structs.replace(BOUND, kind="guid")
+    )
+    assert plans.changes(PLAN, other) == ["the kind of ID"]
