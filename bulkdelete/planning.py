@@ -57,6 +57,7 @@ class Wish:
     chunk_size: int
     protect: "tuple[Path, ...]" = ()
     environment: str = ""
+    made_by: str = ""
     signatures: int = 0
     signers: "Path | None" = None
     last_seen: str | None = None
@@ -302,6 +303,7 @@ class _Survey:
             warnings=tuple(map(str, self._findings.damage)),
             list_time=self._list_time(),
             held_back=tuple(self._held_back),
+            made_by=self._wish.made_by,
         )
         sketch = self._sketcher.sketch() if self._sketcher else None
         return Planned(plan, sections, self._findings, sketch)

@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("io.room",),
     (
         *("io.files", "io.journal", "io.source", "io.names", "io.connections", "io.slots"),
+        "io.signing",
         *("io.pacing", "io.live", "io", "render"),
     ),
     ("io.client", "io.rundir", "settings", "backlog", "turns"),

@@ -15,6 +15,7 @@ Pull the plug at any instant: no ID is lost, none is invented, no protected ID i
 _COMMANDS = {
     "plan": "Read and check a list, count it, and write a run directory. Sends nothing.",
     "run": "Plan, ask for approval, send, report. The same command again resumes.",
+    "approve": "Put a second person's signature on a plan.",
     "apply": "Send (or resume) a plan that was made earlier.",
     "status": "Show what is known of one run, or a table of all runs.",
     "report": "Write reports and outcome files of a run; tell what happened to one ID.",

@@ -1,15 +1,16 @@
 """Approval: typed at a terminal, or said by flags; never assumed."""
 
-import getpass
-import os
+import hashlib
 import signal
 import sys
 from typing import TYPE_CHECKING
 
+from bulkdelete.cli.common import who
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core import guards
 from bulkdelete.core.plan import SHORT_DIGEST
-from bulkdelete.errors import GuardError, Interrupted
+from bulkdelete.errors import GuardError, IntegrityError, Interrupted
+from bulkdelete.io import signing
 from bulkdelete.settings import is_production
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bulkdelete.cli.flags import ApprovalFlags
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
+    from bulkdelete.io.rundir import RunDir
     from bulkdelete.settings import Settings
 
 
@@ -28,8 +30,13 @@ class Approver:
     """
 
     def __init__(
-        self, flags: "ApprovalFlags", settings: "Settings", show: "Callable[[Plan], None]"
+        self,
+        run: "RunDir",
+        flags: "ApprovalFlags",
+        settings: "Settings",
+        show: "Callable[[Plan], None]",
     ) -> None:
+        self._run = run
         self._flags = flags
         self._settings = settings
         self._show = show
@@ -42,13 +49,49 @@ class Approver:
         if before is not None and not self._flags.renew:
             guards.check_alive(before, now)
             return None
+        if plan.bound.signatures or self._settings.signatures:
+            return self._signed(plan, now, renewed=before is not None)
         return log.Approval(
             how=self._how(plan),
-            who=_who(),
+            who=who(),
             ids=plan.counts.planned,
             at=now,
             expires=now + self._settings.plan_ttl,
             renewed=before is not None,
+        )
+
+    def _signed(self, plan: "Plan", now: float, *, renewed: bool) -> log.Approval:
+        """Approve what others signed; no word of the one who sends stands in for them."""
+        needed, allowed = self._settings.signatures, self._settings.signers
+        if allowed is None or needed > plan.bound.signatures:
+            raise GuardError(
+                "signers_unknown",
+                "this plan and this profile do not demand the same signatures; nothing was sent",
+                "use the profile that names the signers for the plan and for apply",
+            )
+        if hashlib.sha256(allowed.read_bytes()).hexdigest() != plan.bound.signers:
+            raise IntegrityError(
+                "signers_changed",
+                "the file of allowed signers changed since the plan was made; nothing was sent",
+                "make a new plan",
+            )
+        text = plan.to_sign()
+        found = [signing.signer(text, one, allowed) for one in self._run.signatures()]
+        ttl = self._settings.plan_ttl
+        signers = guards.check_signatures(
+            [one for one in found if one],
+            plan.made_by,
+            plan.bound.signatures,
+            now - plan.created,
+            ttl,
+        )
+        return log.Approval(
+            how="signed",
+            who=", ".join(signers),
+            ids=plan.counts.planned,
+            at=now,
+            expires=plan.created + ttl,
+            renewed=renewed,
         )
 
     def _how(self, plan: "Plan") -> str:
@@ -104,12 +147,3 @@ def _typed() -> str:
         ) from None
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _who() -> str:
-    """Return who runs this; containers run users that have no name."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return f"uid {os.getuid()}"
-    return name.encode("utf-8", "backslashreplace").decode()

@@ -1,5 +1,6 @@
 """What plan, run and apply share: from flags to settings, from input to a plan on disk."""
 
+import getpass
 import os
 import secrets
 import sys
@@ -81,6 +82,7 @@ class Intake:
             chunk_size=settings.chunk_size,
             protect=settings.protect,
             environment=settings.environment,
+            made_by=who(),
             signatures=settings.signatures,
             signers=settings.signers,
             last_seen=settings.last_seen,
@@ -165,6 +167,15 @@ def check_usual(made: Planned, intake: Intake) -> None:
     if not intake.accept.accept_anomaly:
         counts = made.plan.counts
         check_anomaly(Night.of(counts, made.sketch), intake.nights)
+
+
+def who() -> str:
+    """Return who runs this; containers run users that have no name."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid {os.getuid()}"
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def check_limits(plan: Plan, settings: Settings) -> None:

@@ -272,7 +272,9 @@ async def deliver(  # noqa: PLR0913 - what apply and run have in common
     )
     cap = settings.cap
     try:
-        approver = Approver(flags, settings, _no_show if shown else partial(_show, console, cap))
+        approver = Approver(
+            run, flags, settings, _no_show if shown else partial(_show, console, cap)
+        )
         check_limits(plan, settings)
         await running.send(job, approver, partial(watch, console))
     except BulkdeleteError as error:

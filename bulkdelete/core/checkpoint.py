@@ -56,7 +56,7 @@ class Header(_Record, frozen=True, tag="header"):
 
 
 class Approval(_Record, frozen=True, tag="approval"):
-    """Somebody said yes: `how` (typed, yes, digest), who, to how many IDs, until when."""
+    """Somebody said yes: `how` (typed, yes, digest, signed), who, to how many IDs, until when."""
 
     how: str
     who: str

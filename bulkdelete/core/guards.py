@@ -140,6 +140,34 @@ def check_digest(plan_digest: str, given: str) -> None:
         )
 
 
+def check_signatures(
+    signers: "Sequence[str]", made_by: str, needed: int, age: float, ttl: float
+) -> list[str]:
+    """Return who signed, of others than the planner; refuse when they are too few, or too late.
+
+    `age` is the plan's, in seconds: a signature says nothing of when it was made.
+    """
+    mine = made_by.casefold()
+    others = {
+        one for one in signers if mine not in {one.casefold(), one.partition("@")[0].casefold()}
+    }
+    if not 0 <= age <= ttl:
+        raise GuardError(
+            "expired",
+            "the signed plan is older than --plan-ttl: a user may have come back since; "
+            "nothing was sent",
+            "make a new plan from a fresh list, and have it signed",
+        )
+    if not len(others) >= needed:
+        raise GuardError(
+            "signatures_missing",
+            f"this plan needs {needed} signature(s) of others than {made_by or 'its planner'}, and "
+            f"has {len(others)}; nothing was sent",
+            "have it signed by somebody else: bulkdelete approve RUN_DIR --sign KEY",
+        )
+    return sorted(others)
+
+
 def check_alive(approval: "Approval", now: float) -> None:
     """Refuse to send past the plan's time to live."""
     if not now < approval.expires:

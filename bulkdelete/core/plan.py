@@ -107,11 +107,24 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     list_time: float = 0.0
     held_back: tuple[int, ...] = ()
+    made_by: str = ""
 
     @property
     def draft(self) -> bool:
         """Made without account or region: to look at, not to apply."""
         return self.bound.host is None or self.bound.account is None
+
+    def to_sign(self) -> bytes:
+        """Return the text that a second person signs: this plan, of this run, and no other."""
+        bound = self.bound
+        return (
+            "bulkdelete approval 1\n"
+            f"plan {self.digest}\n"
+            f"run {self.index_sha256}\n"
+            f"made {self.created!r} by {self.made_by}\n"
+            f"to {bound.account} at {bound.host} {bound.environment}\n"
+            f"ids {self.counts.planned}\n"
+        ).encode()
 
     def encode(self) -> bytes:
         """Return the file's bytes."""

@@ -203,6 +203,18 @@ class RunDir:
             )
         return key
 
+    def add_signature(self, signature: bytes) -> Path:
+        """Keep a signature on the plan."""
+        number = 1
+        while (place := self.path / f"approval-{number}.sig").exists():
+            number += 1
+        files.write_new(place, signature)
+        return place
+
+    def signatures(self) -> list[bytes]:
+        """Return the signatures on the plan."""
+        return [one.read_bytes() for one in sorted(self.path.glob("approval-*.sig"))]
+
     def sketch(self) -> "Sketch | None":
         """Return the sketch of the list; None when there is none that can be read."""
         try:

@@ -18,6 +18,7 @@ from bulkdelete.core.guards import (
     check_own_file,
     check_percent,
     check_protect,
+    check_signatures,
     check_size,
     doubt_too_old,
     ramp,
@@ -45,7 +46,7 @@ def counts(planned: int = 0, invalid: int = 0, read: int | None = None) -> Count
     )
 
 
-def refusal(check: Callable[[], None]) -> str | None:
+def refusal(check: Callable[[], object]) -> str | None:
     """Return the code of the guard that refuses with exit 4, None when none does."""
     try:
         check()
@@ -298,3 +299,32 @@ def test_i16_protect_lists_of_strangers_are_refused() -> None:
     assert refusal(lambda: check_protect(["vip.txt"])) == "protect_mismatch"
     with pytest.raises(GuardError, match=r"a\.txt, b\.txt: the entries look unlike"):
         check_protect(["a.txt", "b.txt"])
+
+
+@pytest.mark.parametrize(
+    ("signers", "needed", "age", "code"),
+    [
+        (["ana@x.org"], 1, 0.0, None),
+        (["ana@x.org"], 1, 100.0, None),
+        (["ana@x.org"], 1, 100.1, "expired"),
+        (["ana@x.org"], 1, -0.1, "expired"),
+        (["ana@x.org"], 1, float("nan"), "expired"),
+        ([], 1, 0.0, "signatures_missing"),
+        (["Pat@x.org"], 1, 0.0, "signatures_missing"),
+        (["pat"], 1, 0.0, "signatures_missing"),
+        (["pat", "ana"], 1, 0.0, None),
+        (["ana", "ana"], 2, 0.0, "signatures_missing"),
+        (["ana", "bob"], 2, 0.0, None),
+        (["ana", "bob"], 3, 0.0, "signatures_missing"),
+    ],
+)
+def test_h4_signatures_of_others(
+    signers: list[str], needed: int, age: float, code: str | None
+) -> None:
+    """Enough different people, none of them the planner (PAT), and not too long ago."""
+    assert refusal(lambda: check_signatures(signers, "PAT", needed, age, 100.0)) == code
+
+
+def test_h4_who_signed_is_told() -> None:
+    """The others, by name; the planner is not among them."""
+    assert check_signatures(["bob", "pat@x", "ana", "bob"], "pat", 1, 1.0, 2.0) == ["ana", "bob"]

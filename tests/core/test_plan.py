@@ -225,3 +225,13 @@ def test_h2_another_kind_is_not_another_input() -> None:
         PLAN, content="00", bound=msgspec.structs.replace(BOUND, kind="guid")
     )
     assert plans.changes(PLAN, other) == ["the kind of ID"]
+
+
+def test_h3_what_is_signed_names_the_plan_the_run_and_the_place() -> None:
+    """One line each; another run of the same plan is another text."""
+    text = PLAN.to_sign().decode()
+    assert text.splitlines()[0] == "bulkdelete approval 1"
+    for part in (PLAN.digest, "run 22", "made 1.5 by ", "W9R-XXX at https://eu1", "ids 6"):
+        assert part in text
+    other = msgspec.structs.replace(PLAN, index_sha256="23")
+    assert other.to_sign() != PLAN.to_sign()
