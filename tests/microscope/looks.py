@@ -172,7 +172,8 @@ def _crash(lens: Lens, tally: Tally, step: int) -> None:
     states(lens.whole)
     for group, bytes_ in enumerate(lens.whole.parts):
         size = len(bytes_)
-        trash = random.Random(group).randbytes(size)
+        dice = random.Random(group)
+        trash = bytes(one ^ dice.randrange(1, 256) for one in bytes_)  # no byte as it was
         for kept in range(group % step, size, step):
             for name, rest in (("gone", b""), ("lost", bytes(size)), ("trashed", trash)):
                 left = bytes_[:kept] + rest[kept:]
