@@ -1,101 +1,112 @@
-"""The audit of a run: checksums, chain, seal, digests, and the report against the log.
+"""The audit of a run: whether its files fit together to the last bit, and the input with them.
 
-It shows that the files fit together. It cannot show that nobody with write access rewrote all of
-them: for that, note the chain head elsewhere and compare.
+It shows that nothing was damaged, and that nobody altered a part. It cannot show that nobody with
+write access rewrote all of it, checksums and chain included: for that, the chain's head must have
+been noted elsewhere. Nothing here sends, and nothing is written.
 """
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from bulkdelete import reporting
-from bulkdelete.core import report as reports
-from bulkdelete.errors import BulkdeleteError
+from bulkdelete import comparing
+from bulkdelete.errors import BulkdeleteError, IntegrityError
+from bulkdelete.findings import SCHEMA, Audit, Book
 
 if TYPE_CHECKING:
-    from bulkdelete.core import checkpoint as log
+    from collections.abc import Callable, Sequence
+
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
-    from bulkdelete.io.rundir import RunDir
+    from bulkdelete.io.rundir import IndexFile, RunDir
+    from bulkdelete.reading import Part
+
+    Locate = Callable[[Plan], Sequence[Part]]
+    """Finds the input of a plan; what it raises is why the input was not checked."""
 
 
-class Check(msgspec.Struct, frozen=True):
-    """One thing that was checked."""
-
-    what: str
-    ok: bool
-
-
-class Audit(msgspec.Struct, frozen=True):
-    """All of them; `chain_head` is the hash of the log's last record."""
-
-    schema: str
-    run_dir: str
-    ok: bool
-    chain_head: str
-    checks: tuple[Check, ...]
-
-
-def audit(run: "RunDir", noted_head: str | None = None) -> Audit:
+async def audit(run: "RunDir", locate: "Locate", noted_head: str | None = None) -> Audit:
     """Check a run; UsageError when there is none."""
     run.check()
-    checks: list[Check] = []
+    book = Book()
     head = ""
+    plan = book.trial(
+        "plan.json", "it fits its digest and the log's header: the log was begun for it", run.plan
+    )
+    if plan is not None:
+        head = await _with_plan(book, run, plan, locate, noted_head)
+    for page in run.pages:
+        book.note(page.name, comparing.page(page))
+    checks = book.checks()
+    good = all(check.ok is not False for check in checks)
+    return Audit(SCHEMA, str(run.path), good, head, checks)
+
+
+async def _with_plan(
+    book: Book, run: "RunDir", plan: "Plan", locate: "Locate", noted_head: str | None
+) -> str:
+    """Check what a sound plan lets one check; return the chain's head ("": unknown)."""
+    index = book.trial(
+        "plan.index", "it is the one whose hash plan.json has", lambda: run.index(plan)
+    )
     try:
-        plan = run.plan()
-        checks.append(Check("plan.json fits its digest", ok=True))
-        run.index(plan).close()
-        checks.append(Check("plan.index is the plan's", ok=True))
-        progress, reader = run.progress(plan)
-        head = reader.head
-        checks.append(Check("checkpoint.log: checksums, chain and plan fit", ok=True))
-        checks.append(Check("checkpoint.log: no torn tail", ok=not reader.torn or run.busy()))
-        checks.extend(_checks(run, plan, progress, reader))
-        checks.extend(_verification(run, plan))
-    except BulkdeleteError as error:
-        checks.append(Check(str(error), ok=False))
-    if noted_head is not None:
-        checks.append(Check("the chain head is the one that was noted", ok=noted_head == head))
-    good = all(check.ok for check in checks)
-    return Audit("bulkdelete.audit/1", str(run.path), good, head, tuple(checks))
-
-
-def _checks(run: "RunDir", plan: "Plan", progress: "Progress", reader: "log.Reader") -> list[Check]:
-    balance = reports.balance(plan.counts, progress)
-    checks = [Check("the balance adds up", ok=True)]
-    if progress.seal is not None:
-        checks.append(
-            Check("the seal holds the balance", ok=progress.seal.ids == reports.as_dict(balance))
+        book.note("verify.log", comparing.verified(run, plan))
+        read = book.trial(
+            "checkpoint.log",
+            "each record's checksum, number and chain are right; none contradicts another",
+            lambda: run.progress(plan),
         )
-    if run.report_path.exists() and not run.busy():
-        checks.extend(_report(run, plan, progress, reader.head))
-    return checks
+        key = None
+        if read is not None:
+            progress, reader = read
+            book.note("log's end", comparing.end(reader.torn, busy=run.busy()))
+            _log(book, run, plan, progress, reader.head, index)
+            book.note("chain head", comparing.noted(run, reader.head, noted_head))
+            key = _key(book, run, plan, progress)
+        if index is not None:
+            await _input(book, plan, index, key, locate)
+    finally:
+        if index is not None:
+            index.close()
+    return "" if read is None else read[1].head
 
 
-def _verification(run: "RunDir", plan: "Plan") -> list[Check]:
-    """Check that what was concluded afterwards is what was answered."""
-    rounds, _ = run.rounds(plan)
-    if not rounds.every:
-        return []
-    checks = [Check("verify.log: checksums, chain and plan fit", ok=True)]
-    for asked in rounds.concluded():
-        end = asked.concluded
-        said = end and {"gone": end.gone, "there": end.there, "unknown": end.unknown}
-        counted = rounds.tally(asked)
-        back = counted.pop("back")
-        ok = said == counted and end is not None and end.back == back
-        checks.append(Check("verify.log: a conclusion counts what was answered", ok=ok))
-    return checks
+def _log(
+    book: Book,
+    run: "RunDir",
+    plan: "Plan",
+    progress: "Progress",
+    head: str,
+    index: "IndexFile | None",
+) -> None:
+    if index is not None:
+        book.note("requests", comparing.requests(run, plan, index))
+    book.note("balance", comparing.balance(plan, progress))
+    book.note("seal", comparing.seal(run, plan, progress))
+    if run.busy():
+        book.note("report.json", (None, "the run is at work: it is written at the end"))
+    else:
+        book.note("report.json", comparing.report(run, plan, head))
 
 
-def _report(run: "RunDir", plan: "Plan", progress: "Progress", head: str) -> list[Check]:
+def _key(book: Book, run: "RunDir", plan: "Plan", progress: "Progress") -> bytes | None:
     try:
-        report = msgspec.json.decode(run.report_path.read_bytes(), type=reports.Report)
-    except msgspec.MsgspecError:
-        return [Check("report.json can be read", ok=False)]
-    derived = reporting.summary(run, plan, progress, head=head)
-    asked = report.verification == derived.verification
-    return [
-        Check("report.json holds the log's chain head", ok=report.chain_head == head),
-        Check("report.json holds what was verified, as verify.log has it", ok=asked),
-    ]
+        key = run.own_key(plan, progress.header)
+    except IntegrityError as error:
+        ok = None if error.code == "key_missing" else False
+        book.note("run.key", (ok, str(error)))
+        return None
+    if plan.draft:
+        book.note("run.key", (None, "the plan is a draft: its log names no account by the key"))
+    else:
+        book.note("run.key", (True, "it names the account as the log's header does"))
+    return key
+
+
+async def _input(
+    book: Book, plan: "Plan", index: "IndexFile", key: bytes | None, locate: "Locate"
+) -> None:
+    try:
+        parts = locate(plan)
+    except BulkdeleteError as error:
+        book.note("input", (None, f"{error} (--input PATH says where it is now)"))
+        return
+    book.note("input", await comparing.source(plan, parts, index, key))

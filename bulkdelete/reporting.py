@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bulkdelete.core import report as reports
+from bulkdelete.core import stamps
 from bulkdelete.core.full import FullReport, full
 from bulkdelete.core.timeline import Timeline
 from bulkdelete.core.verification import Verification, says
@@ -116,7 +117,7 @@ def _earlier_examples(run: "RunDir") -> "Mapping[str, list[str]]":
     """Return the examples of the report that is there: without the input there are no new ones."""
     try:
         earlier = msgspec.json.decode(run.report_path.read_bytes(), type=FullReport)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError, msgspec.MsgspecError):
         return {}
     return {one.reason: list(one.examples) for one in earlier.failures}
 
@@ -134,10 +135,11 @@ def write(
 
     found = whole(run, report, plan, progress, version, examples)
     text = msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
-    files.replace(run.report_path, text)
+    files.replace(run.report_path, stamps.stamp(text))
     facts = msgspec.to_builtins(found, builtin_types=())
-    files.replace(run.path / "report.html", html.render(facts).encode())
-    files.replace(run.path / "report.md", markdown.render(facts).encode())
+    for path, page in zip(run.pages, (html.render(facts), markdown.render(facts)), strict=True):
+        stamped = stamps.stamp(f"{page}\n<!-- checksum: {stamps.BLANK} -->\n".encode())
+        files.replace(path, stamped)
 
 
 # --- one ID ---

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("io.client", "io.rundir", "settings", "backlog", "turns"),
     ("reading", "dispatch"),
-    ("fates",),
+    ("fates", "comparing", "findings"),
     ("planning", "sending", "reporting", "outcome_files"),
     ("steering",),
     ("starting",),
@@ -51,7 +51,8 @@ THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "msgspec": (
         "core",
         "io.rundir",
-        "auditing",
+        "findings",
+        "comparing",
         "cli",
         "demo",
         "emulator",

@@ -372,6 +372,6 @@ def _verify(line: bytes) -> _Line | None:
         return None
     try:
         return _decoder.decode(line[9:-10])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         # A checksum that is right was not torn.
         raise corrupt("it has a sound record that this version cannot read") from error

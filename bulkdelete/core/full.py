@@ -11,6 +11,7 @@ import msgspec
 from bulkdelete.core.checkpoint import Approval
 from bulkdelete.core.plan import Plan
 from bulkdelete.core.report import Report
+from bulkdelete.core.stamps import BLANK
 from bulkdelete.core.timeline import Band, Series
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FullReport(Report, frozen=True, kw_only=True):
-    """report.json: the summary, then everything that the page shows."""
+    """report.json: the summary, then everything that the page shows.
+
+    `checksum`: SHA-256 of the file, with zeros in its place.
+    """
 
     made_by: str
     plan: Plan
@@ -51,6 +55,7 @@ class FullReport(Report, frozen=True, kw_only=True):
     slots_s: dict[str, float]
     failures: tuple[Failure, ...]
     left_out: LeftOut
+    checksum: str = BLANK
 
 
 def full(

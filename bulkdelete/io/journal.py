@@ -82,6 +82,21 @@ class Disk(Protocol):
         """Let go of it."""
 
 
+def groups(path: "Path") -> "Iterator[tuple[list[log.Record], str]]":
+    """Yield the records of each commit group, and the chain's head after it; see `read`."""
+    reader = log.Reader()
+    group: list[log.Record] = []
+    before = reader.head
+    with path.open("rb", buffering=1 << 20) as file:
+        for record in reader.read(lines(file)):
+            if reader.head != before:
+                yield group, reader.head
+                group, before = [], reader.head
+            group.append(record)
+    if group:
+        yield group, reader.head
+
+
 class Journal:
     """Appends records and makes them durable; open it with the reader that read the log.
 

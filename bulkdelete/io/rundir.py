@@ -137,6 +137,11 @@ class RunDir:
         """The summary as JSON."""
         return self.path / "report.json"
 
+    @property
+    def pages(self) -> tuple[Path, Path]:
+        """The report to look at, and the one to paste."""
+        return self.path / "report.html", self.path / "report.md"
+
     def exists(self) -> bool:
         """Tell whether this is a run, or what is left of one."""
         return any((self.path / name).exists() for name in ("plan.json", *_RECORDS))

@@ -220,7 +220,14 @@ def sound(text: bytes, *, group: int, seq: int, head: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "text", [b'{"type":"pact","at":1.0}', b'{"type":"intent"}', b'{"at":1.0}', b"5"]
+    "text",
+    [
+        b'{"type":"pact","at":1.0}',
+        b'{"type":"intent"}',
+        b'{"at":1.0}',
+        b"5",
+        b'{"type":"setting","name":"\xff","value":""}',
+    ],
 )
 def test_c5_a_sound_line_of_a_newer_kind_is_refused(text: bytes) -> None:
     """A checksum that is right was not torn: dropping the record would be a wrong reading."""

@@ -4,6 +4,7 @@ With --step 1 (the default) nothing is left out. Exits 1 when one reading is wro
 """
 
 import argparse
+import asyncio
 import sys
 import tempfile
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from tests.microscope import looks
 from tests.microscope.lens import Tally
-from tests.microscope.papers import make_run, papers
+from tests.microscope.papers import bytes_of, finished_run, make_run, papers
 
 LOOKS = (looks.cuts, looks.flips, looks.sectors, looks.edits, looks.crashes)
 
@@ -21,6 +22,11 @@ LOOKS = (looks.cuts, looks.flips, looks.sectors, looks.edits, looks.crashes)
 def _papers(part: int, parts: int, step: int) -> Tally:
     with tempfile.TemporaryDirectory() as place:
         return papers(make_run(Path(place)), part, parts, step)
+
+
+def _audits(part: int, parts: int, step: int) -> Tally:
+    with tempfile.TemporaryDirectory() as place:
+        return asyncio.run(bytes_of(finished_run(Path(place)), part, parts, step))
 
 
 def main() -> int:
@@ -31,7 +37,7 @@ def main() -> int:
     chosen = words.parse_args()
     total, began = Tally(), time.monotonic()
     with ProcessPoolExecutor(chosen.jobs) as pool:
-        for look in (*LOOKS, _papers):
+        for look in (*LOOKS, _papers, _audits):
             share = partial(look, parts=chosen.jobs, step=chosen.step)
             tally = Tally()
             for seen in pool.map(share, range(chosen.jobs)):
