@@ -21,6 +21,7 @@ PACKAGES: dict[str, str] = {
     "mkfs.ext4": "e2fsprogs",
     "faketime": "faketime",
     "eatmydata": "eatmydata",
+    "chromium": "chromium",
 }
 """Program -> the Debian package that holds it."""
 
