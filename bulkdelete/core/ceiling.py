@@ -7,7 +7,6 @@ little. A level that once worked (a neighbour came, and will go) is tried again 
 that never did, and each failed try makes the next one later.
 """
 
-import math
 from dataclasses import dataclass
 
 FIRST_ROUND = 16
@@ -18,11 +17,15 @@ FLAP_ROUNDS = 40
 """Rounds within which a level that is lost after it was regained may have been lost to the pace."""
 
 
+WORTH = 0.6
+"""The power of the level with which patience grows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How many answers pass before one more is tried: `first`, times `growth` a failed try.
 
-    Both are multiplied by the root of the level: the higher it is, the less is one more worth.
+    The higher the level, the less is one more worth, and the longer it may take.
     """
 
     first: float
@@ -30,10 +33,10 @@ class Patience:
 
     def answers(self, level: int, failed: int) -> float:
         """Return the number of answers to wait for at a level, after so many failed tries."""
-        return self.first * math.sqrt(level) * self.growth ** min(failed, 40)
+        return self.first * level**WORTH * self.growth ** min(failed, 40)
 
 
-REGAIN = Patience(24.0, 1.1)
+REGAIN = Patience(25.0, 1.05)
 """For a level that worked before, in this process."""
 
 EXPLORE = Patience(45.0, 1.6)
@@ -62,6 +65,8 @@ class Ceiling:
     _climbing: bool = False
     _falls: int = 0
     _regained: bool = False
+    _before: int = 1
+    _spread: float = 1.0
 
     @property
     def allowed(self) -> int:
@@ -84,10 +89,11 @@ class Ceiling:
             self.trial = min(self.cap, self.level + self._step)
 
     def _patience(self) -> float:
-        if self._climbing:
-            return self.level
         worked = self.level < self.best
-        return (self.regain if worked else self.explore).answers(self.level, self._failed)
+        if self._climbing:
+            return 0 if worked else self.level
+        patience = self.regain if worked else self.explore
+        return self._spread * patience.answers(self.level, self._failed)
 
     def accepted(self, number: int, epoch: int) -> None:
         """Note that a request was taken which left as the `number`-th in flight."""
@@ -112,15 +118,22 @@ class Ceiling:
             return
         self.trial = self._calm = self._failed = 0
         self._climbing = True
-        self._step = min(self._step * 2, max(1, self.best - self.level))
+        self._step = max(1, (self.best - self.level + 1) // 2)
+
+    def restore(self) -> None:
+        """Take back a fall: it was not the number that was refused."""
+        self.level = min(self.cap, max(self.level, self._before))
+        self._falls = 0
 
     @property
     def flaps(self) -> bool:
         """Whether a refusal now takes what was regained not long ago."""
         return self._regained and self._calm < FLAP_ROUNDS * self.level
 
-    def refused(self, number: int, out: int) -> None:
+    def refused(self, number: int, out: int, draw: float) -> None:
         """Note that a request was refused that left as the `number`-th, while `out` are in flight.
+
+        `draw` (0..1) spreads the next try, so that several who were refused together part ways.
 
         What was only being tried is given up; what had worked falls, the faster the longer it goes
         on: 1, 1, 2, 2, 3, ... less, until one is taken again.
@@ -129,6 +142,9 @@ class Ceiling:
         self._climbing = self._regained = False
         self._step = 1
         self._calm = 0
+        self._spread = 0.75 + draw / 2
+        if not self._falls:
+            self._before = self.level
         if self.trial and max(number, out) > self.level:
             self.level = max(self.level, min(self.trial, number) - 1)
             self._failed += 1

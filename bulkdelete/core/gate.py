@@ -20,6 +20,9 @@ SHORTEST_COOL_OFF = 0.005
 FIRST_COOL_OFF = 0.25
 """Seconds of the first cool-off, at most; a quarter of the time between two answers is enough."""
 
+TEMPO_PATIENCE = 2
+"""Refusals in a row that a pace explains; after more of them it is the number, too."""
+
 STAGGER = 0.25
 """The share of a request's time over which first starts are spread: then one refusal says no."""
 
@@ -95,7 +98,7 @@ class Gate:
 
     def taken(self, in_flight: int, now: float) -> None:
         """Note that a turn was taken, with which `in_flight` are out: the next has its distance."""
-        distance = self.tempo.spacing
+        distance = self.tempo.distance(self.latency / self.ceiling.level)
         if in_flight > self.ceiling.best:
             distance = max(distance, LEAST_STAGGER, STAGGER * self.latency / self.cap)
         self._last_start = now
@@ -113,7 +116,7 @@ class Gate:
         if start.epoch == self.ceiling.epoch:
             self._refusals_in_row = 0
         self.ceiling.accepted(start.number, start.epoch)
-        self.tempo.accepted(self.latency / self.ceiling.level)
+        self.tempo.accepted(self.latency / self.ceiling.level, now)
 
     def throttled(
         self, start: Start, in_flight: int, now: float, hint: float | None, draw: float
@@ -123,27 +126,33 @@ class Gate:
         self._last_refusal = now
         if not known:
             self._refusals_in_row += 1
-        self._explain(start, in_flight, now, known=known)
+        self._explain(start, in_flight, now, draw, known=known)
         between = self.latency / self.ceiling.level if self.latency else 4 * FIRST_COOL_OFF
         first = min(FIRST_COOL_OFF, max(SHORTEST_COOL_OFF, between / 4))
+        if self.tempo.active:
+            first = max(first, between, self.tempo.spacing)  # until there is room for the next
         self._hold(now, first, self._refusals_in_row, hint, draw)
 
-    def _explain(self, start: Start, in_flight: int, now: float, *, known: bool) -> None:
+    def _explain(
+        self, start: Start, in_flight: int, now: float, draw: float, *, known: bool
+    ) -> None:
         """Find out which of the two limits it was."""
+        alone = start.number == in_flight == 1 and self.ceiling.best > 0
         ceiling, tempo = self.ceiling, self.tempo
         beyond = bool(ceiling.trial) and start.number > ceiling.level
-        if tempo.active and not beyond and self._refusals_in_row == 1:
-            tempo.refused(now)
+        explained = alone or self._refusals_in_row <= TEMPO_PATIENCE
+        if tempo.active and not beyond and explained:
+            tempo.refused(now, self._refusals_in_row)
             ceiling.epoch += 1
             return
-        level, flaps, tried = ceiling.level, ceiling.flaps, ceiling.trial
-        ceiling.refused(start.number, in_flight)
+        flaps, tried = ceiling.flaps, ceiling.trial
+        ceiling.refused(start.number, in_flight, draw)
         if known:
             return
         if tried and not flaps:
             tempo.contradict()
-        elif tempo.suspect(now, flaps=flaps, alone=start.number == in_flight == 1):
-            ceiling.level = level
+        elif tempo.suspect(now, flaps=flaps, alone=alone):
+            ceiling.restore()
 
     def failed(self, now: float, hint: float | None, draw: float) -> None:
         """Note a failure that says nothing of the limit: 5xx, a timeout, a lost connection."""

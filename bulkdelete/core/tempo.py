@@ -8,7 +8,8 @@ was accepted in between is what the server allows. Starts keep that distance, an
 shorter one is tried, rarely and later each time it fails.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 ENOUGH_FLAPS = 2
 """Levels lost after they had been regained, that make it a matter of pace."""
@@ -16,13 +17,20 @@ ENOUGH_FLAPS = 2
 SAMPLE = 12
 """Accepted requests over which a pace is measured."""
 
+WINDOWED_AFTER = 4
+"""Refusals in a row, ever further apart, that no bucket makes."""
+
 BELOW = 1.02
 """The distance kept, as a multiple of the measured one."""
 
+NEXT_TRY = 15
+"""Accepted requests before a shorter distance is tried, while that goes well."""
+
 FIRST_TRY, LATER = 100, 1.6
-"""Accepted requests before a shorter distance is tried, and how that grows when it fails."""
+"""The same after it was refused, and how that grows each time."""
 
 SHORTER = 0.95
+"""What the distance is multiplied with at a try."""
 
 
 @dataclass(slots=True)
@@ -34,25 +42,37 @@ class Tempo:
     _measuring: bool = False
     _since: float = 0.0
     _accepted: int = 0
+    _calm: int = 0
     _sure: float = 0.0
-    _patience: float = FIRST_TRY
+    _times: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLE))
+    _patience: float = NEXT_TRY
+    _later: float = FIRST_TRY
+    _next_try: int = NEXT_TRY
+    _windowed: bool = False
+
+    def distance(self, natural: float) -> float:
+        """Return the distance to keep; while a pace is measured, the one that comes by itself."""
+        return natural if self._measuring else self.spacing
 
     @property
     def active(self) -> bool:
         """Whether it is a matter of pace, as far as is known."""
         return self._measuring or self.spacing > 0.0
 
-    def accepted(self, natural: float) -> None:
+    def accepted(self, natural: float, now: float) -> None:
         """Note an acceptance; starts would come every `natural` seconds by themselves."""
+        self._times.append(now)
         self._accepted += 1
-        if not self.spacing or self._accepted < self._patience:
+        self._calm += 1
+        if not self.spacing or self._calm < self._patience:
             return
-        self._accepted = 0
+        self._calm = 0
+        self._patience = self._next_try
         self._sure = self.spacing
         self.spacing *= SHORTER
         if self.spacing < natural * 0.7:
             self.spacing = self._sure = 0.0
-            self._patience = FIRST_TRY
+            self._later = FIRST_TRY
 
     def suspect(self, now: float, *, flaps: bool, alone: bool) -> bool:
         """Note that a level which worked was refused; return whether pace is to be measured."""
@@ -70,16 +90,33 @@ class Tempo:
         self._flaps = 0
         self._measuring = False
 
-    def refused(self, now: float) -> None:
-        """Learn from a refusal that was for the pace."""
-        if self._measuring:
-            if self._accepted < SAMPLE:
-                return
-            self.spacing = self._sure = BELOW * (now - self._since) / self._accepted
-            self._measuring = False
-        elif self.spacing < self._sure:
+    def refused(self, now: float, in_row: int) -> None:
+        """Learn from a refusal that was for the pace, the `in_row`-th without an acceptance.
+
+        A bucket has the next drop soon. Who refuses for longer counts in windows of time: then all
+        of it is the measure, from the end of one to the end of the next.
+        """
+        self._windowed = self._windowed or in_row >= WINDOWED_AFTER
+        if self.spacing < self._sure:
             self.spacing = self._sure
-            self._patience *= LATER
+            self._patience = self._later
+            self._later *= LATER
+        elif self._accepted < SAMPLE:
+            return
         else:
-            self.spacing = self._sure = self.spacing * 1.05
-        self._accepted = 0
+            if self._windowed:
+                self._next_try = max(self._next_try, self._accepted)
+            self.spacing = self._sure = self._measured(now)
+            self._patience = self._next_try if self._measuring else self._later
+            self._measuring = False
+        self._since, self._accepted, self._calm = now, 0, 0
+
+    def _measured(self, now: float) -> float:
+        """Return the distance of what was accepted since the refusal before.
+
+        What is measured for the first time may have begun slowly: then the last of it counts.
+        """
+        distance = (now - self._since) / self._accepted
+        if self._measuring and not self._windowed:
+            return BELOW * min(distance, (now - self._times[0]) / len(self._times))
+        return BELOW * max(self.spacing, distance)

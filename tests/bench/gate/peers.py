@@ -191,7 +191,7 @@ class TwoKnob(Peer):
     Refused with nothing else out, it is the pace that binds.
     """
 
-    def __init__(self, cap: int, again: int = 220) -> None:
+    def __init__(self, cap: int, again: int = 70) -> None:
         super().__init__(cap)
         self.limit = float(cap)
         self._again = again
