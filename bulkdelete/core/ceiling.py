@@ -7,6 +7,7 @@ little. A level that once worked (a neighbour came, and will go) is tried again 
 that never did, and each failed try makes the next one later.
 """
 
+import math
 from dataclasses import dataclass
 
 FIRST_ROUND = 16
@@ -33,7 +34,7 @@ class Patience:
 
     def answers(self, level: int, failed: int) -> float:
         """Return the number of answers to wait for at a level, after so many failed tries."""
-        return self.first * level**WORTH * self.growth ** min(failed, 40)
+        return self.first * math.pow(level, WORTH) * self.growth ** min(failed, 40)
 
 
 REGAIN = Patience(25.0, 1.05)

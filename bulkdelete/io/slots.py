@@ -1,8 +1,9 @@
 """The account's slots, shared by all processes of the machine through kernel locks.
 
 One lock file a slot; a process holds a slot by an flock, which the kernel lets go when its holder
-dies, however it dies. Who finds no slot free waits with a shared lock on the queue file; a holder
-that sees somebody there steps back for a moment after each turn, so that all come round.
+dies, however it dies. Who finds no slot free, or others waiting, stands in line: a row of lock
+files, entered at the end and walked to the front one free place at a time, so that nobody
+overtakes. Only the front takes a slot, and each process has one place: so all get turns equally.
 """
 
 import asyncio
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 POLL = 0.005
-"""Seconds between two looks for a free slot: kernel locks wake nobody who does not block."""
+"""Seconds between two looks: kernel locks wake nobody who does not block."""
 
-STEP_BACK = 0.015
-"""Seconds for which a holder that others wait for leaves a slot alone: three looks of theirs."""
+FRONT_POLL = 0.001
+"""The same for the one at the front: a slot is idle until it looks."""
+
+PLACES = 12
+"""Places in line; who finds the last one taken waits before it."""
 
 
 class Lease(Protocol):
@@ -50,9 +54,9 @@ class KernelSlots:
         self._number: dict[int, int] = {}
         self.resize(count)
         self._queue = _open(f"{stem}-queue")
+        self._line = [_open(f"{stem}-line-{place}") for place in range(PLACES)]
         self._closed = False
-        self._waiting = 0
-        self._not_before = 0.0
+        self._standing = asyncio.Lock()
 
     def resize(self, count: int) -> None:
         """Use so many slots from now on; those above that are held are given back in time."""
@@ -64,59 +68,61 @@ class KernelSlots:
 
     async def acquire(self) -> Lease:
         """Wait for a free slot and hold it."""
-        loop = asyncio.get_running_loop()
-        if (early := self._not_before - loop.time()) > 0:
-            await asyncio.sleep(early)
-        if (fd := self._take()) is None:
-            fd = await self._wait()
-        return _Held(self, fd)
+        fd = None
+        if not self._standing.locked() and not self._others_wait():
+            fd = self._take()
+        return _Held(self, await self._stand() if fd is None else fd)
 
-    async def _wait(self) -> int:
-        self._waiting += 1
-        fcntl.flock(self._queue, fcntl.LOCK_SH)
-        try:
-            while (fd := self._take_in_turn()) is None:  # noqa: ASYNC110 - another process's event
-                await asyncio.sleep(POLL)
-            return fd
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                fcntl.flock(self._queue, fcntl.LOCK_UN)
+    async def _stand(self) -> int:
+        """Stand in line, for all of this process, until a slot is free."""
+        async with self._standing:
+            fcntl.flock(self._queue, fcntl.LOCK_SH)
+            place = PLACES
+            try:
+                while (place := self._walk(place)) or (fd := self._take()) is None:  # noqa: ASYNC110
+                    # What it waits for happens in another process.
+                    await asyncio.sleep(POLL if place else FRONT_POLL)
+                return fd
+            finally:
+                if place < PLACES and not self._closed:
+                    fcntl.flock(self._line[place], fcntl.LOCK_UN)
+                if not self._closed:
+                    fcntl.flock(self._queue, fcntl.LOCK_UN)
 
-    def _take_in_turn(self) -> int | None:
-        early = asyncio.get_running_loop().time() < self._not_before
-        return None if early else self._take()
+    def _walk(self, place: int) -> int:
+        """Go forward as far as it is free; return the place that is reached."""
+        while place and _try_lock(self._line[place - 1]):
+            if place < PLACES:
+                fcntl.flock(self._line[place], fcntl.LOCK_UN)
+            place -= 1
+        return place
 
     def _take(self) -> int | None:
-        for fd in self._free:
+        # The highest first: another process may be allowed only the lower ones.
+        for fd in sorted(self._free, key=self._number.__getitem__, reverse=True):
             if self._number[fd] < self._count and _try_lock(fd):
                 self._free.remove(fd)
                 return fd
         return None
 
     def give_back(self, fd: int) -> None:
-        """Unlock a slot; step back when another process waits for one."""
+        """Unlock a slot."""
         if self._closed:
             return
         fcntl.flock(fd, fcntl.LOCK_UN)
         self._free.append(fd)
-        if self._others_wait():
-            self._not_before = asyncio.get_running_loop().time() + STEP_BACK
 
     def _others_wait(self) -> bool:
-        """Tell whether another process waits: it would hold the queue, too."""
+        """Tell whether another process waits: it would hold the queue, which this one does not."""
         alone = _try_lock(self._queue)
-        # The attempt let go of what this process held of the queue for its own workers.
-        if self._waiting:
-            fcntl.flock(self._queue, fcntl.LOCK_SH)
-        elif alone:
+        if alone:
             fcntl.flock(self._queue, fcntl.LOCK_UN)
         return not alone
 
     def close(self) -> None:
         """Close the files; that unlocks them. What is given back later is nothing any more."""
         self._closed = True
-        _close((*self._number, self._queue))
+        _close((*self._number, self._queue, *self._line))
 
 
 class _Held:

@@ -287,6 +287,54 @@ async def test_r5_processes_share_without_ever_exceeding(tmp_path: Path) -> None
     assert most == 3
 
 
+async def test_r5_eight_processes_get_turns_equally(tmp_path: Path) -> None:
+    """All greedy, three workers each: the fastest no more than 1.3 times the slowest."""
+    children = [child(tmp_path, TAKER, 3, 2.0) for _ in range(8)]
+    for process in children:
+        assert line(process) == "ready"
+    for process in children:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    outputs = [await asyncio.to_thread(process.communicate) for process in children]
+    held = [[(*map(float, one.split()),) for one in text.splitlines()] for text, _ in outputs]
+    # Only while all of them are there: who is last to start has had fewer turns.
+    begin = max(mine[0][0] for mine in held)
+    end = min(mine[-1][1] for mine in held)
+    turns = [sum(begin <= one[0] < end for one in mine) for mine in held]
+    assert min(turns) >= 5
+    assert max(turns) <= 1.3 * min(turns) + 2
+    events = [(at, step) for mine in held for b, e in mine for at, step in ((b, 1), (e, -1))]
+    out = [step for _, step in sorted(events)]
+    assert max(sum(out[:number]) for number in range(len(out) + 1)) == 3
+
+
+async def test_r5_who_may_use_fewer_slots_does_not_hold_up_the_others(make: Make) -> None:
+    """The others take the highest first, and leave the lower ones to it."""
+    many, few = make(3), make(2)
+    first = await soon(many)
+    await soon(few)
+    await soon(few)
+    assert await full(many)
+    first.release()
+    assert await full(few)
+    await soon(many)
+
+
+async def test_a_number_of_slots_can_be_changed(make: Make) -> None:
+    """More at once; fewer as those that are held are given back."""
+    mine = make(1)
+    held = [await soon(mine)]
+    mine.resize(3)
+    held += [await soon(mine), await soon(mine)]
+    assert await full(mine)
+    mine.resize(1)
+    for lease in held:
+        lease.release()
+    await soon(mine)
+    assert await full(mine)
+
+
 def test_the_files_are_links_to_nowhere_for_nobody(tmp_path: Path) -> None:
     """Z2: a link that somebody laid in the way is not followed."""
     KernelSlots("h", "a", 1, tmp_path).close()
@@ -302,7 +350,10 @@ def test_s15_the_names_of_the_files_tell_nothing(tmp_path: Path) -> None:
     """Host and account are hashed, and the files are empty."""
     KernelSlots("https://secret-host", "SECRET-ACCOUNT", 2, tmp_path).close()
     paths = sorted(tmp_path.iterdir())
-    assert [path.name.rpartition("-")[2] for path in paths] == ["0", "1", "queue"]
+    stems = {path.name.rpartition("-")[0] for path in paths}
+    names = {path.name.removeprefix(min(stems, key=len)) for path in paths}
+    line = {f"-line-{place}" for place in range(slots.PLACES)}
+    assert names == {"-0", "-1", "-queue"} | line
     assert all("secret" not in path.name.lower() for path in paths)
     assert all(path.stat().st_size == 0 for path in paths)
 
