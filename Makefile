@@ -6,12 +6,13 @@ READY := $(VENV)/.ready
 # The system's own pip fills the environment: Debian splits off what would put one inside.
 INSTALL := $(PYTHON) -m pip --python $(BIN)/python install
 LOCKING := build/locking
+MUTANTS := build/mutants
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test prove faults kills microscope lint cover check format bench bench-gate lock clean
+.PHONY: help run test prove faults kills microscope lint cover check mutants format bench bench-gate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +56,14 @@ cover: $(READY) ## every branch of the core is taken by the core's own tests
 	$(BIN)/coverage report --include='bulkdelete/core/*' --fail-under=100
 
 check: lint cover test prove ## everything that must hold
+
+mutants: ## do the core's own tests notice when a guard is changed? Half an hour
+	rm -rf $(MUTANTS)
+	$(PYTHON) -m venv --without-pip $(MUTANTS)/venv
+	$(PYTHON) -m pip --python $(MUTANTS)/venv/bin/python install -q --require-hashes \
+	  -r requirements.lock
+	$(PYTHON) -m pip --python $(MUTANTS)/venv/bin/python install -q 'mutmut==3.8.1'
+	$(MUTANTS)/venv/bin/python -m tests.mutants $(MUTANTS)/work
 
 format: $(READY) ## lay the code out, and mend what can be mended
 	$(BIN)/ruff format .

@@ -327,7 +327,8 @@ def checked(name: str, value: str) -> Any:  # noqa: ANN401 - any setting
 
 
 def _checked(one: _Field, value: Any, where: str) -> Any:  # noqa: ANN401 - any setting
-    if isinstance(value, str) and not value.strip():
+    texts = value if isinstance(value, list | tuple) else (value,)
+    if any(isinstance(text, str) and not text.strip() for text in texts):
         raise UsageError("blank", f"{where} is blank; a blank value never means a default")
     try:
         return one.parse(value)
