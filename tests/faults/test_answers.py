@@ -171,8 +171,6 @@ async def test_v9_v10_refusals_of_us_stop_the_run(program: Program, status: int)
         assert 3 <= len(server.requests) <= 2 + 3
         assert ended.json["ids"]["accepted"] == 200
         assert ended.json["ids"]["unsent"] == 1800
-        server.script = following()
-        assert (await program.run(path)).code == 0
 
 
 async def test_v2_v8_v10_refused_ids_are_rejected_once(program: Program) -> None:
@@ -335,10 +333,12 @@ async def peaks(program: Program, name: str, step: Step) -> tuple[int, Server]:
     return seen[0], server
 
 
-@pytest.mark.parametrize("name", FLOODS)
-async def test_v15_memory_is_flat_under_a_flood(program: Program, name: str) -> None:
+@pytest.mark.slow
+async def test_v15_memory_is_flat_under_a_flood(program: Program) -> None:
     """However it goes on: the answer is in doubt, and next to no memory went into it."""
     quiet, _ = await peaks(program, "quiet", WHOLE)
-    flooded, server = await peaks(program, name, FLOODS[name])
-    assert 0 < len(server.heard) < 500  # cut off long before the deadline
-    assert flooded - quiet < 8 * 1024
+    for name, flood in FLOODS.items():
+        flooded, server = await peaks(program, name, flood)
+        assert flooded - quiet < 8 * 1024, name
+        # Cut off, and long before the deadline.
+        assert 0 < len(server.heard) < 500, name

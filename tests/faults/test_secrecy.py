@@ -276,6 +276,7 @@ def plant_child(program: Program) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", BUGS)
 async def test_s15_p15_bugs_tell_where_and_not_what(secretive: Program, bug: str) -> None:
     """An exception with all secrets in its text, wherever it is raised: none is printed."""

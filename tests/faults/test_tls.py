@@ -143,6 +143,7 @@ async def test_t4_handshakes_that_fail_later_are_an_outage(
     assert sorted(chain.from_iterable(server.sent_ids)) == sorted(ids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("place", PLACES)
 async def test_v7_redirects_lead_nowhere(
@@ -187,3 +188,18 @@ async def test_t3_t4_doctor_says_so_too(trusting: Program, authority: Authority)
         assert ended.code == 5, ended.err
         assert "TLS" in ended.out
         assert server.unproven + server.fired == 1
+
+
+async def test_t5_places_that_are_refused_at_once(program: Program) -> None:
+    """Plain http elsewhere, private hosts, no such region: exit 2, and no run is made."""
+    path, _ = program.ids(5)
+    places = [("--endpoint", "http://api.example.com"), ("--endpoint", "https://10.0.0.1")]
+    places += [("--endpoint", "https://169.254.169.254"), ("--region", "mars1")]
+    for place in places:
+        ended = await program("run", path, *place, "--yes", "--max-deletes", 9, "--json")
+        assert ended.code == 2, (place, ended.err)
+        assert ended.json["reason"]["code"] in {"endpoint", "region"}
+    program.env |= {"BULKDELETE_ENDPOINT": "https://api.example.com"}
+    ended = await program("run", path, "--yes", "--max-deletes", 9, "--json")
+    assert (ended.code, ended.json["reason"]["code"]) == (2, "endpoint")
+    assert not (program.place / "bulkdelete-runs").exists()

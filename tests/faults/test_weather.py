@@ -103,6 +103,7 @@ async def test_n4_n5_n6_n14_what_is_not_there_in_time(program: Program, emulate:
     assert sum(times.values()) - len(ids) <= SIZE * len(SLOW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_n3_n13_n14_n16_v13_s5_s8_s9_any_weather(
     program: Program, emulate: Emulate, seed: int

@@ -156,6 +156,8 @@ async def test_v12_v13_bad_weather_is_ridden_out(program: Program, emulate: Emul
     assert times.keys() == set(ids)
     doubles = sum(count - 1 for count in times.values())
     assert doubles <= ended.json["requests"]["ambiguous"] * 100
+    faults = emulator.state.stats()["faults"]
+    assert {"throttle", "error_5xx", "drop_after"} <= faults.keys()
 
 
 async def test_s2_protected_ids_are_never_on_the_wire(program: Program, emulate: Emulate) -> None:
