@@ -288,6 +288,5 @@ async def test_s15_p15_bugs_tell_where_and_not_what(secretive: Program, bug: str
     assert mark.read_text() == "met"
     assert hits(SECRETS, traces(secretive, ended)) == []
     assert ended.code in {0, 1}, ended.err
-    if ended.code == 1:
-        assert "RuntimeError" in ended.err
-        assert 'File "' in ended.err
+    assert 'File "' in ended.err or "sitecustomize.py:" in ended.err
+    assert "RuntimeError" in ended.err or bug == "in a warning, and in a library's log"
