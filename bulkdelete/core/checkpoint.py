@@ -282,8 +282,8 @@ _AFTER_JSON = len(" 00000000\n")
 class Reader:
     """Verifies a log line by line and yields the records of each whole group.
 
-    After `read` is exhausted: `size` bytes hold whole groups, `torn` bytes after them are to be
-    cut off, and `writer()` goes on from there.
+    After `read` is exhausted: `size` bytes hold whole groups, the last of which is `tail`, `torn`
+    bytes after them are to be cut off, and `writer()` goes on from there.
     """
 
     def __init__(self) -> None:
@@ -299,6 +299,7 @@ class Reader:
         `lines` end in LF, but for the last one, perhaps.
         """
         group: list[Record] = []
+        taken: list[bytes] = []
         waiting = 0
         damaged = False
         for line in lines:
@@ -310,6 +311,7 @@ class Reader:
                 continue
             self._follow(found, line, len(group))
             group.append(found.record)
+            taken.append(line)
             self._head = hashlib.sha256(line[:-1]).hexdigest()
             self._seq += 1
             if len(group) == found.group[2]:
@@ -317,9 +319,16 @@ class Reader:
                 self.size += waiting
                 self._settled = (self._seq, self._head)
                 self._group, group, waiting = self._group + 1, [], 0
+                self._tail, taken = taken, []
         self.torn = waiting
 
     _settled = (0, NO_LINE)
+    _tail: "Sequence[bytes]" = ()
+
+    @property
+    def tail(self) -> bytes:
+        """The bytes of the last whole group."""
+        return b"".join(self._tail)
 
     @property
     def head(self) -> str:

@@ -128,11 +128,27 @@ class Journal:
         self._reserve = reserve
         self._held = self._size
         self._full: Exception | None = None
-        if reader.torn:
-            disk.cut(self._size)
+        self._mend(reader)
         if (full := self._hold()) is not None:
             disk.close()
             raise full
+
+    def _mend(self, reader: log.Reader) -> None:
+        """Cut off what is torn, and make sure that what was read is durable.
+
+        A process that was killed while its sync failed told nobody: the system may show the last
+        group, and hold it for written when it is not. Written again, the same bytes over the same
+        bytes, it is; nothing is built on it before.
+        """
+        if not (reader.size or reader.torn):
+            return
+        tail = reader.tail
+        try:
+            self._put(tail, reader.size - len(tail))
+            self._disk.cut(reader.size)
+        except OSError as error:
+            self._disk.close()
+            raise _disk_error(error) from error
 
     @property
     def head(self) -> str:
@@ -212,12 +228,15 @@ class Journal:
                 "something else truncated, removed or wrote checkpoint.log; nothing more was sent",
                 "look at the run with `bulkdelete audit`",
             )
+        self._put(data, self._size)
+        self._size += len(data)
+        self._hold()
+
+    def _put(self, data: bytes, at: int) -> None:
         view = memoryview(data)
         written = 0
         while written < len(data):
-            written += self._disk.write(view[written:], self._size + written)
-        self._size += len(data)
-        self._hold()
+            written += self._disk.write(view[written:], at + written)
 
     async def flush(self) -> None:
         """Wait until all that was appended is durable; raises when it is not to be."""

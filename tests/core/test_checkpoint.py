@@ -252,6 +252,7 @@ def test_d7_every_truncation_is_whole_groups_and_a_torn_rest(
         records, reader = read(data[:length])
         assert records == flat(groups[:whole])
         assert (reader.size, reader.torn) == (ends[whole], length - ends[whole])
+        assert reader.tail == b"".join(parts[max(whole - 1, 0) : whole])
 
 
 @pytest.mark.parametrize("groups", [SAMPLE, SEALED], ids=["several", "sealed"])

@@ -195,8 +195,49 @@ async def test_d7_the_cut_is_durable_before_anything_is_written(
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_size))
     await bench.open().close()
     assert synced == [size]
-    await bench.open().close()
-    assert synced == [size], "nothing torn, nothing to cut"
+
+
+async def test_d5_the_last_group_is_made_durable_again_before_anything_is_built_on_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failed sync the system takes for written what is not: it must be written anew."""
+    first = bench.open()
+    await first.append(setting(1))
+    await first.close()
+    before = bench.path.read_bytes()
+    last = before[before.index(b"\n") + 1 :]
+    done: list[tuple[object, ...]] = []
+    real = os.pwrite
+
+    def pwrite(fd: int, content: bytes, at: int) -> int:
+        done.append(("written", bytes(content), at))
+        return real(fd, content, at)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    monkeypatch.setattr(os, "fsync", lambda _: done.append(("synced",)))
+    second = bench.open()
+    assert done == [("written", last, len(before) - len(last)), ("synced",)]
+    assert bench.path.read_bytes() == before
+    await second.close()
+
+
+async def test_d5_a_last_group_that_cannot_be_made_durable_stops_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resumable, and nothing was written after it; the thread has ended."""
+
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    before = bench.path.read_bytes()
+    threads = threading.active_count()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(os, "fsync", broken)
+        with pytest.raises(Stopped) as caught:
+            bench.open()
+    assert (caught.value.code, caught.value.exit) == ("disk", 75)
+    assert bench.path.read_bytes() == before
+    assert threading.active_count() == threads
 
 
 def test_d17_a_missing_log_is_refused(tmp_path: Path) -> None:
