@@ -51,7 +51,7 @@ class Backlog:
         self._closed = False
         self._stopped = False
         self._canary = True
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: dict[asyncio.Future[None], None] = {}  # in the order of their coming
 
     async def offer(self, job: Job) -> None:
         """Add a fresh job; waits while the queue is full."""
@@ -148,12 +148,12 @@ class Backlog:
     async def _wait(self, due: float | None) -> None:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        self._waiters.add(future)
+        self._waiters[future] = None
         timer = loop.call_at(due, _ring, future) if due is not None else None
         try:
             await future
         finally:
-            self._waiters.discard(future)
+            self._waiters.pop(future, None)
             if timer is not None:
                 timer.cancel()
 

@@ -69,6 +69,9 @@ class Pace(Protocol):
         """Wait until one more may start."""
 
 
+_INTERRUPTED = "interrupted"
+
+
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
     """The attempt was called off before its first byte: the gate closed, or the run stopped."""
@@ -97,7 +100,7 @@ class Dispatcher:
     async def attempt(self, job: "Job") -> Verdict | Withdrawn:
         """Make one attempt, with its intent and outcome on record.
 
-        Cancelled while the request is out, it records that nobody knows what came of it.
+        Cancelled while the request is out, it records that nobody knows what came of it, and ends.
         """
         # Before the turn: while a slot is free, nothing else is worth the time.
         body = self.target.encode(job.piece.kind, job.piece.ids)
@@ -115,6 +118,9 @@ class Dispatcher:
             self.turns.observe(turn, verdict)
             self._record(job, verdict, reply, seconds)
             _note_hint(job, reply, verdict)
+            if isinstance(reply, Lost) and reply.reason == _INTERRUPTED:
+                # Whoever cancels wants no other try; to go on would also be to wait for the rest.
+                raise asyncio.CancelledError
             return verdict
         finally:
             self.turns.give_back(turn, abandoned=abandoned)
@@ -170,7 +176,7 @@ class Dispatcher:
         try:
             reply = await self.transport.post(self.target.delete_path, body, leaving, departed)
         except asyncio.CancelledError:
-            reply = Lost("interrupted", sent=left)
+            reply = Lost(_INTERRUPTED, sent=left)
         finally:
             self.posting.discard(worker)
         if since is None:

@@ -7,7 +7,6 @@ attempts. What follows from a verdict is decided here: settled, cut in two, trie
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
@@ -141,9 +140,7 @@ class Sender:
             while working := [worker for worker in self._workers if not worker.done()]:
                 await asyncio.wait(working)
         finally:
-            feeder.cancel()
-            with suppress(asyncio.CancelledError):
-                await feeder
+            await _dismiss(feeder, *self._workers)
             for timer in self._timers:
                 timer.cancel()
         if self._error is not None:
@@ -461,6 +458,13 @@ class Sender:
     def _cut_off(self) -> None:
         for worker in self._workers:
             worker.cancel()
+
+
+async def _dismiss(*tasks: "asyncio.Task[None]") -> None:
+    """End tasks; who has a request out puts on record that nobody knows what came of it."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _refused_us(reason: str) -> ServerError:

@@ -105,7 +105,7 @@ class Turns:
         self._linger = linger
         self._out = 0
         self.blocked_since: float | None = None
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: dict[asyncio.Future[None], None] = {}  # in the order of their coming
         self.paused = False
 
     def pause(self) -> None:
@@ -187,11 +187,11 @@ class Turns:
 
     async def _wait(self, seconds: float | None) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(future)
+        self._waiters[future] = None
         try:
             await asyncio.wait((future,), timeout=seconds)
         finally:
-            self._waiters.discard(future)
+            self._waiters.pop(future, None)
 
     @staticmethod
     def now() -> float:
