@@ -8,11 +8,13 @@ INSTALL := $(PYTHON) -m pip --python $(BIN)/python install
 LOCKING := build/locking
 MUTANTS := build/mutants
 SEEDS ?= 2000
+COUNT ?= 1000000
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test prove faults kills microscope lint cover check mutants format bench bench-gate lock clean
+.PHONY: help run test prove faults kills simulate proof microscope lint cover check mutants format bench bench-gate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +47,12 @@ kills: $(READY) ## thousands of deaths at seeded points, and what is left of eac
 
 microscope: $(READY) ## every bit, cut, sector, edit and crash of a checkpoint; every bit of a plan
 	$(BIN)/python -m tests.microscope
+
+simulate: $(READY) ## 20,000 runs of the sender on a virtual clock, with faults of every class
+	$(BIN)/python -m tests.simulation --mode both --from 0 --count 10000 --jobs $(JOBS)
+
+proof: $(READY) ## more of them, from where docs/proof-ledger.jsonl ends (COUNT=1000000, JOBS=2)
+	$(BIN)/python -m tests.simulation.proof --count $(COUNT) --jobs $(JOBS)
 
 lint: $(READY) ## rules, format and types
 	$(BIN)/ruff check .
