@@ -67,6 +67,7 @@ class Ceiling:
     _falls: int = 0
     _regained: bool = False
     _before: int = 1
+    _maybe: int = 0
     _spread: float = 1.0
 
     @property
@@ -91,6 +92,8 @@ class Ceiling:
 
     def _patience(self) -> float:
         worked = self.level < self.best
+        if self.level < self._maybe:
+            return self.level
         if self._climbing:
             return 0 if worked else self.level
         patience = self.regain if worked else self.explore
@@ -131,10 +134,12 @@ class Ceiling:
         """Whether a refusal now takes what was regained not long ago."""
         return self._regained and self._calm < FLAP_ROUNDS * self.level
 
-    def refused(self, number: int, out: int, draw: float) -> None:
+    def refused(self, number: int, out: int, draw: float, *, known: bool = False) -> None:
         """Note that a request was refused that left as the `number`-th, while `out` are in flight.
 
-        `draw` (0..1) spreads the next try, so that several who were refused together part ways.
+        `known`: it left before a refusal came back, so it is one of several at once, and those
+        that are still out are what the server took. `draw` (0..1) spreads the next try, so that
+        several who were refused together part ways.
 
         What was only being tried is given up; what had worked falls, the faster the longer it goes
         on: 1, 1, 2, 2, 3, ... less, until one is taken again.
@@ -149,8 +154,13 @@ class Ceiling:
         if self.trial and max(number, out) > self.level:
             self.level = max(self.level, min(self.trial, number) - 1)
             self._failed += 1
+            self._maybe = 0
+        elif known:
+            self.level = max(1, min(self.level, out - 1))
         else:
             self._falls += number <= self.best
+            # All between the new level and the refused number is unknown: it is tried at once.
+            self._maybe = min(self.level, number - 1)
             self.level = max(1, min(self.level, number - max(1, (self._falls + 1) // 2)))
             self._failed = 0
         self.trial = 0

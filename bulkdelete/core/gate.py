@@ -146,7 +146,7 @@ class Gate:
             ceiling.epoch += 1
             return
         flaps, tried = ceiling.flaps, ceiling.trial
-        ceiling.refused(start.number, in_flight, draw)
+        ceiling.refused(start.number, in_flight, draw, known=known)
         if known:
             return
         if tried and not flaps:

@@ -110,6 +110,25 @@ def test_r1_a_fall_from_high_up_takes_few_refusals() -> None:
     assert gate.limit == 2, "one that was taken begins it anew"
 
 
+def test_r1_a_fall_that_went_too_far_is_made_good_at_once() -> None:
+    """What lies between the new level and the refused number is tried in the next round."""
+    ceiling = Ceiling(15, level=11, best=15)
+    for number in (11, 10, 9):
+        ceiling.refused(number, number, 0.5)
+    assert ceiling.level == 7
+    for _ in range(7):
+        ceiling.look(7)
+        assert ceiling.allowed == 7
+        ceiling.accepted(7, ceiling.epoch)
+    ceiling.look(7)
+    assert ceiling.allowed == 8
+    ceiling.refused(8, 8, 0.5)
+    for _ in range(20):
+        ceiling.accepted(7, ceiling.epoch)
+    ceiling.look(7)
+    assert ceiling.allowed == 7, "now it is known"
+
+
 @pytest.mark.parametrize(("draw", "seconds"), [(0.0, 0.125), (0.5, 0.1875), (1.0, 0.25)])
 def test_r1_a_refusal_holds_everything(draw: float, seconds: float) -> None:
     """Half of the cool-off is sure, half is drawn; also a turn that was taken is closed."""

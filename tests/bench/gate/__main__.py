@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.gate import scenarios
+from tests.bench.gate import real, scenarios
 from tests.bench.gate.ours import Ours
 from tests.bench.gate.peers import PEERS
 from tests.bench.gate.scenarios import Scenario
@@ -42,9 +42,13 @@ def run(scenario: Scenario, name: str, seeds: Sequence[int]) -> list[Result]:
     return [World(scenario, CONTROLLERS[name](scenario.cap), seed).run() for seed in seeds]
 
 
-def row(scenario: Scenario, name: str, seeds: Sequence[int]) -> Row:
+def row(scenario: Scenario, name: str, seeds: Sequence[int], *, over_http: bool = False) -> Row:
     """Return the medians."""
-    results = run(scenario, name, seeds)
+    if over_http:
+        controller = CONTROLLERS[name]
+        results = [real.play(scenario, controller(scenario.cap), seed) for seed in seeds]
+    else:
+        results = run(scenario, name, seeds)
     changes = zip(*(one.adapt for one in results), strict=True)
     never = float("inf")
     return Row(
@@ -60,11 +64,17 @@ def row(scenario: Scenario, name: str, seeds: Sequence[int]) -> Row:
     )
 
 
-def measure(which: Sequence[Scenario], names: Sequence[str], seeds: Sequence[int]) -> list[Row]:
-    """Measure all controllers in all scenarios, on all cores."""
+def measure(
+    which: Sequence[Scenario],
+    names: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    over_http: bool = False,
+) -> list[Row]:
+    """Measure all controllers in all scenarios, on all cores; real sockets one at a time."""
     jobs = [(scenario, name) for scenario in which for name in names]
-    with ProcessPoolExecutor() as pool:
-        made = [pool.submit(row, scenario, name, seeds) for scenario, name in jobs]
+    with ProcessPoolExecutor(1 if over_http else None) as pool:
+        made = [pool.submit(row, *job, seeds, over_http=over_http) for job in jobs]
         return [one.result() for one in made]
 
 
@@ -91,6 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--json", type=Path, help="write all rows to this file")
+    parser.add_argument("--real", action="store_true", help="over real HTTP, on loopback")
     parser.add_argument("--only", help="scenarios whose name contains this")
     parser.add_argument("--controller", action="append", choices=list(CONTROLLERS))
     said = parser.parse_args()
@@ -102,7 +113,9 @@ def main() -> None:
     ):
         which = [one for one in group if not said.only or said.only in one.name]
         seeds = range(first, first + said.seeds)
-        found = measure(which, said.controller or list(CONTROLLERS), seeds)
+        if said.real:
+            which = [one for one in which if real.fits(one)]
+        found = measure(which, said.controller or list(CONTROLLERS), seeds, over_http=said.real)
         sys.stdout.write(f"\n{title} ({said.seeds} seeds)\n{table(found)}\n")
         rows += found
     if said.json:
