@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractStreamWriter
 from bulkdelete.core.model import HANDSHAKE_CUT, Answer, Lost, Reply
 from bulkdelete.core.target import MAX_ANSWER, is_loopback, is_private
 from bulkdelete.errors import UsageError
-from bulkdelete.io.connections import Connector
+from bulkdelete.io.connections import Connector, UnaskedError
 from bulkdelete.io.names import NotPublicError, PublicNames
 
 if TYPE_CHECKING:
@@ -191,6 +191,8 @@ def lost(error: BaseException, *, sent: bool) -> Lost:
     match error:
         case aiohttp.ConnectionTimeoutError():
             return Lost("connect_timeout", sent=False)
+        case UnaskedError():
+            return Lost("spoke_unasked", sent=False)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorError():
             return _unconnected(error)
         case asyncio.TimeoutError():

@@ -34,21 +34,37 @@ class Connector(aiohttp.TCPConnector):
         """Return a connection on which nothing came, and from now on only so much will."""
         while True:
             connection = await super().connect(req, traces, timeout)
-            if connection.protocol is not None and not connection.protocol.should_close:
-                _bound(connection.protocol)
+            handler = connection.protocol
+            fresh = handler is not None and _bound(handler)
+            for _ in range(_TURNS if fresh else 0):
+                await asyncio.sleep(0)
+            if handler is not None and not handler.should_close:
                 return connection
             connection.close()
+            if fresh:
+                raise UnaskedError("the other side speaks before it is asked")
 
 
-def _bound(handler: "ResponseHandler") -> None:
-    """Allow `MOST_BYTES` to come from now on."""
+_TURNS = 2
+"""Turns of the loop until what came together with a new connection has been read."""
+
+
+class UnaskedError(aiohttp.ClientConnectionError):
+    """Something came on a new connection before there was a request; none was sent."""
+
+
+def _bound(handler: "ResponseHandler") -> bool:
+    """Allow `MOST_BYTES` to come from now on; tell whether the connection is new."""
     transport = handler.transport
-    assert transport is not None, "a connection that is open has a transport"  # noqa: S101
+    if transport is None:
+        return False
     bounded = transport.get_protocol()
+    fresh = not isinstance(bounded, _Bounded)
     if not isinstance(bounded, _Bounded):
         bounded = _Bounded(handler, transport)
         transport.set_protocol(bounded)
     bounded.left = MOST_BYTES
+    return fresh
 
 
 class _Bounded(asyncio.Protocol):

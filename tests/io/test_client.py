@@ -456,6 +456,21 @@ async def test_n13_extra_bytes_are_credited_to_nobody(extra: bytes, pause: float
     assert isinstance(judged(second), Ambiguous)
 
 
+async def test_n13_an_answer_before_the_request_is_credited_to_nobody() -> None:
+    """Who speaks first is no server of ours: one connection a try, and not a byte is sent."""
+
+    async def script(server: Server, reader: Reader, writer: Writer) -> None:
+        writer.write(WHOLE)
+        server.fired += 1
+        server.heard += await reader.read(65_536)
+
+    async with Server(script).running() as server, client(server.url) as mine:
+        replies = [await post(mine) for _ in range(3)]
+    assert replies == [Lost("spoke_unasked", sent=False)] * 3
+    assert server.fired == server.connections == 3
+    assert server.heard == b""
+
+
 async def test_n14_a_late_answer_is_credited_to_nobody() -> None:
     """What comes after the deadline is for a request that was given up."""
 
@@ -723,6 +738,44 @@ async def test_t4_a_handshake_that_never_ends_is_given_up() -> None:
     assert isinstance(reply, Lost)
     assert not reply.sent
     assert reply.reason in {"timeout", "connect_timeout"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda data: data[:-1] + bytes([data[-1] ^ 1]), id="a flipped bit"),
+        pytest.param(lambda _: bytes.fromhex("15030300020228"), id="an alert"),
+        pytest.param(lambda data: data[:10], id="a cut record"),
+    ],
+)
+async def test_n3_t4_a_damaged_record_is_in_doubt(
+    trusting: Authority, damage: Callable[[bytes], bytes]
+) -> None:
+    """TLS refuses what comes back, when the request is through: that is no refusal of ours."""
+    async with Server(saying(WHOLE), trusting.serving()).running() as server:
+
+        async def relay(front: Server, reader: Reader, writer: Writer) -> None:
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+            async def there() -> None:
+                while data := await reader.read(65_536):
+                    back_writer.write(data)
+
+            sending = asyncio.create_task(there())
+            try:
+                while data := await back_reader.read(65_536):
+                    front.fired += len(server.requests)
+                    writer.write(damage(data) if server.requests else data)
+            finally:
+                sending.cancel()
+                back_writer.transport.abort()
+
+        async with Server(relay).running() as front:
+            async with client(f"https://localhost:{front.port}") as mine:
+                reply = await post(mine)
+            assert front.fired >= 1
+    assert reply == Lost("connection_lost", sent=True)
+    assert len(server.requests) == 1
 
 
 async def test_a_context_of_the_callers_own(authority: Authority) -> None:
