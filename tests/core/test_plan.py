@@ -235,3 +235,17 @@ def test_h3_what_is_signed_names_the_plan_the_run_and_the_place() -> None:
         assert part in text
     other = msgspec.structs.replace(PLAN, index_sha256="23")
     assert other.to_sign() != PLAN.to_sign()
+
+
+def test_h3_another_input_and_another_kind_are_both_named() -> None:
+    """One change does not hide the other; and plan.json is laid out for a person."""
+    parts = (msgspec.structs.replace(PLAN.parts[0], sha256="other"),)
+    other = msgspec.structs.replace(
+        PLAN, parts=parts, bound=msgspec.structs.replace(BOUND, kind="guid")
+    )
+    assert plans.changes(PLAN, other) == ["the kind of ID", "the input's content"]
+    assert PLAN.encode().startswith(b'{\n  "schema": "bulkdelete.plan/1",\n')
+    forged = PLAN.encode().replace(b'"planned": 6', b'"planned": 7')
+    with pytest.raises(ValueError, match="digest") as caught:
+        plans.decode(forged)
+    assert str(caught.value) == "plan.json does not fit its own digest"

@@ -57,7 +57,8 @@ def prepare(place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "bulkdelete", place / "bulkdelete", ignore=ignored)
-    tests = [f"tests/core/test_{name}.py" for name in MODULES if name != "sketch"]
+    names = (*(name for name in MODULES if name != "sketch"), "boundaries", "words")
+    tests = [f"tests/core/test_{name}.py" for name in names]
     (place / "tests" / "core").mkdir(parents=True)
     for name in tests:
         shutil.copy(ROOT / name, place / name)
