@@ -7,7 +7,7 @@ write to are refused.
 import fcntl
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,18 @@ def sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def make_place(path: Path) -> None:
+    """Create a directory, and those above it that are missing; their names are durable then.
+
+    The nearest name is made durable in any case: who created it may have been killed at it.
+    """
+    fresh = [one for one in (path, *path.parents) if not one.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for one in reversed(fresh or [path]):
+        with suppress(PermissionError):  # a directory that may not be read cannot be synced
+            sync_directory(one.parent)
 
 
 @contextmanager

@@ -346,7 +346,7 @@ class Draft:
     """A run directory in the making, beside its final place."""
 
     def __init__(self, parent: Path, key_file: Path | None) -> None:
-        parent.mkdir(parents=True, exist_ok=True)
+        files.make_place(parent)
         self.path = parent / f".making-{os.getpid()}-{secrets.token_hex(4)}"
         files.make_private(self.path)
         self._key_file = key_file
