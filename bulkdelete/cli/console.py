@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import msgspec
 
-from bulkdelete.cli import crashes
+from bulkdelete.cli import crashes, limits
 from bulkdelete.errors import BulkdeleteError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -94,24 +94,28 @@ def _write(stream: TextIO, text: str) -> None:
 def execute(flags: "OutputFlags", body: "Callable[[Console], Coroutine[Any, Any, int]]") -> int:
     """Run a command's coroutine; turn what stops it into words, an object and an exit code."""
     crashes.install()
+    limits.no_core()
     try:
         console = Console(flags)
     except UsageError as error:
         _write(sys.stderr, f"bulkdelete: {error}")
         return error.exit
     try:
+        limits.enough_files()
         return run_loop(_interruptible(console, body))
     except BulkdeleteError as error:
         return _refused(console, error)
     except OSError as error:
         return _refused(console, disk_error(error))
     except Exception as error:  # noqa: BLE001 - a bug: say so, without the values it stumbled over
-        _write(sys.stderr, crashes.places(error.__traceback__))
-        name = type(error).__name__
-        return _refused(
-            console,
-            BulkdeleteError("bug", f"unexpected {name}: a bug; what was sent is on record"),
-        )
+        return _refused(console, bug(error))
+
+
+def bug(error: Exception) -> BulkdeleteError:
+    """Print where something went wrong that nobody foresaw; return it as what stops a command."""
+    _write(sys.stderr, crashes.places(error.__traceback__))
+    name = type(error).__name__
+    return BulkdeleteError("bug", f"unexpected {name}: a bug; what was sent is on record")
 
 
 def _refused(console: Console, error: BulkdeleteError) -> int:

@@ -249,6 +249,7 @@ async def deliver(  # noqa: PLR0913 - what apply and run have in common
     """Send what is not settled of a run, and report."""
     from bulkdelete import running
     from bulkdelete.cli.approval import Approver
+    from bulkdelete.cli.console import bug, disk_error
     from bulkdelete.cli.progress import watch
     from bulkdelete.cli.summary import show
     from bulkdelete.errors import BulkdeleteError
@@ -279,6 +280,10 @@ async def deliver(  # noqa: PLR0913 - what apply and run have in common
         await running.send(job, approver, partial(watch, console))
     except BulkdeleteError as error:
         return show(console, run, error)
+    except OSError as error:
+        return show(console, run, disk_error(error))
+    except Exception as error:  # noqa: BLE001 - a bug: the balance is told all the same
+        return show(console, run, bug(error))
     return show(console, run, None)
 
 
