@@ -10,6 +10,7 @@ MUTANTS := build/mutants
 SEEDS ?= 2000
 COUNT ?= 1000000
 JOBS ?= 2
+STORIES ?= 100
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -42,8 +43,10 @@ faults: $(READY) ## faults that need root and Debian packages; every row of the 
 	$(BIN)/python -m pytest -m faults -q
 	$(BIN)/python -m tests.faults.rows
 
-kills: $(READY) ## thousands of deaths at seeded points, and what is left of each (SEEDS=2000)
+kills: $(READY) ## deaths by the thousand, at seeded points (SEEDS=2000, STORIES=100)
 	$(BIN)/python -m tests.faults.kills --count $(SEEDS)
+	$(BIN)/python -m tests.faults.processes --kills $(STORIES) --doubles $(STORIES) \
+	  --signals $(STORIES)
 
 microscope: $(READY) ## every bit, cut, sector, edit and crash of a checkpoint; every bit of a plan
 	$(BIN)/python -m tests.microscope

@@ -6,6 +6,7 @@ up, no record believed that is not sound, and one more run that ends it.
 
 import asyncio
 import os
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,6 +255,52 @@ async def test_p14_n1_no_connection_can_be_made(bench: Bench, call: str, error: 
     found = await bench.balanced(path)
     assert found is None or found["ids"]["ambiguous"] == 0
     await bench.finished(path, ids, 0)
+
+
+async def test_d12_d13_everything_is_durable_before_the_first_byte(bench: Bench) -> None:
+    """In strace's order: files synced, their directory, the name, its directory; then a request.
+
+    And the canary, which goes alone, not before the log was synced after its intent was written.
+    """
+    path, _ = bench.new()
+    output = bench.program.place / "order.strace"
+    calls = "fsync,fdatasync,rename,renameat,renameat2,pwrite64,write,writev,sendto,sendmsg"
+    words = ("-f", "-y", "-qq", "-s", "8", "-e", f"trace={calls}", "-o", str(output))
+    process = await asyncio.create_subprocess_exec(
+        *(injector("strace"), *words, *bench.program.words(*bench.words(path))),
+        cwd=bench.program.place,
+        env=bench.program.environment(),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await process.communicate()
+    assert process.returncode == 0, err
+    seen = output.read_text("utf-8", "replace").splitlines()
+    first = next(n for n, one in enumerate(seen) if '"POST /1' in one)
+    order = (
+        *(r"fsync\(\d+<.*/\.making-[^/]*/run\.key>", r"fsync\(\d+<.*/\.making-[^/]*/plan\.json>"),
+        *(r"fsync\(\d+<.*/plan\.index>", r"fsync\(\d+<.*/\.making-[^/]*/checkpoint\.log>"),
+        *(
+            r"fsync\(\d+<.*/\.making-[^/>]*>",
+            r"rename[a-z0-9]*\(.*/runs/list1",
+            r"fsync\(\d+<.*/runs>",
+        ),
+    )
+    place = 0
+    for step in order:
+        found = (n for n in range(place, first) if re.search(step, seen[n]))
+        place = next(found, -1)
+        assert place >= 0, f"not done before the first request, or too late: {step}"
+    unsynced = requests = 0
+    for one in seen[place:]:
+        if "pwrite64(" in one:
+            unsynced += 1
+        if "fdatasync(" in one or "fdatasync resumed" in one:
+            unsynced = 0 if " = 0" in one else unsynced
+        if '"POST /1' in one:
+            requests += 1
+            assert not (requests == 1 and unsynced), "the first request came before its intent"
+    assert requests == CHUNKS
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3, 5, 8])
