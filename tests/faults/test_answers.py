@@ -22,6 +22,7 @@ from tests.faults.raw_server import (
     answer,
     following,
     ids_of,
+    then_close,
     unsized,
 )
 
@@ -270,6 +271,51 @@ async def test_v14_good_and_bad_by_turns(program: Program) -> None:
     times = Counter(chain.from_iterable(server.sent_ids))
     assert times.keys() == set(ids)
     assert sum(times.values()) - len(ids) <= refused * SIZE
+
+
+DATES = [
+    "Fri, 31 Dec 9999 23:59:59 -2359",
+    "Mon, 01 Jan 0001 00:00:00 +2359",
+    "Thu, 32 Foo 2026 99:99:99 GMT",
+    "-1",
+    "9" * 500,
+    "",
+]
+
+
+@pytest.mark.slow
+async def test_k2_v16_doctor_takes_any_answer(program: Program) -> None:
+    """Odd dates, floods, nothing, and what is no HTTP: a judgement, never a bug of ours."""
+    answers: list[Step] = [answer(404, b"{}", f"Date: {one}") for one in DATES]
+    answers += [answer(200, b"[" * 60_000), then_close(unsized(200, b"{" * 70_000)), answer(204)]
+    answers += [then_close(b""), then_close(b"\0" * 99), FLOODS["1xx answers"], answer(302)]
+    codes = []
+    for step in answers:
+        server = Server(asked(step))
+        async with server.running():
+            ended = await program("doctor", "--endpoint", server.url, "--json")
+        assert 1 <= server.fired <= 2  # a question may be asked twice
+        assert "Error" not in ended.err, ended.err
+        assert ended.json["exit_code"] == ended.code
+        codes.append(ended.code)
+    assert set(codes[: len(DATES)]) <= {0, 2}
+    assert codes[len(DATES) :] == [5, 0, 5, 75, 75, 75, 5]
+
+
+def asked(step: Step) -> Script:
+    """Meet a question, which has no body."""
+
+    async def script(server: Server, reader: Reader, writer: Writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        server.fired += 1
+        if isinstance(step, bytes):
+            writer.write(step)
+            await writer.drain()
+            await reader.read(1)
+        else:
+            await step(server, reader, writer)
+
+    return script
 
 
 # --- answers without end ---
