@@ -245,9 +245,15 @@ class Journal:
             raise self._error
 
     async def close(self) -> None:
-        """Wait for what was appended, then let go of the file."""
-        await self._idle.wait()
-        self._disk.close()
+        """Wait for what was appended, then let go of the file; at once when cancelled."""
+        try:
+            await self._idle.wait()
+        except asyncio.CancelledError:
+            # Nothing may be written any more: the file's number may soon be another file's.
+            self._fail(Stopped("closed", "the checkpoint was closed before all of it was written"))
+            raise
+        finally:
+            self._disk.close()
 
 
 class LogFile:

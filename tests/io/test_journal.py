@@ -154,6 +154,28 @@ async def test_flush_and_close_wait_for_everything(bench: Bench) -> None:
     assert bench.records() == [setting(1), setting(2)]
 
 
+async def test_p16_closing_that_is_cancelled_lets_go_of_the_file(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is at the disk is finished; what waits behind it is refused, and never written."""
+    disk = HeldDisk(monkeypatch)
+    writing = bench.open()
+    first = writing.append(setting(1))
+    await disk.until_reached()
+    second = writing.append(setting(2))
+    closing = asyncio.create_task(writing.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    disk.let_go.set()
+    await asyncio.wait([closing])
+    assert closing.cancelled()
+    for future in (first, second, writing.append(setting(3))):
+        assert (await error_of(future)).code == "closed"
+    with pytest.raises(OSError, match="descriptor"):
+        writing._disk.size()
+    assert bench.records() == [setting(1)]
+
+
 async def test_the_log_goes_on_after_it_was_closed(bench: Bench) -> None:
     """The chain's head of one sitting is the start of the next."""
     first = bench.open()
