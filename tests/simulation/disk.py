@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
+from tests.simulation.oracle import ViolationError
+
 
 class Troubles(Protocol):
     """Decides what goes wrong; each returns what happens this time."""
@@ -150,6 +152,8 @@ class SimDisk:
         """Write into the cache, as much as is taken."""
         if not self._alive():
             return len(content)
+        if self.closed:
+            raise ViolationError("bug", "a write to a log that was closed")
         taken = self._troubles.of_write(content, at)
         if isinstance(taken, OSError):
             raise taken

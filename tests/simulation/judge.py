@@ -296,7 +296,6 @@ class Judge:
     def begin(self, begun: Begun, wall: float) -> None:
         """Note that a process starts."""
         self.begun = begun
-        begun.cut_before = frozenset(span[0] for span in self.oracle.split)
         doubts = self.oracle.doubts
         if begun.todo and doubts:
             self.fired["held_in_doubt"] += begun.befalls.hold

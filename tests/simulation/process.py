@@ -127,6 +127,7 @@ class SimProcess:
         self.cancelled = False
         self.ended: BaseException | None = None
         self.furthest_ahead = 0
+        self._cut_before: frozenset[int] = frozenset()
 
     # --- its life ---
 
@@ -195,6 +196,7 @@ class SimProcess:
         mine = Oracle()
         mine.feed(self.lasting.platter.seen)
         compare(self._progress, mine, self.lasting.listed)
+        self._cut_before = frozenset(span[0] for span in mine.split)
 
     def _begin(self) -> None:
         befalls, listed = self.befalls, self.lasting.listed
@@ -214,6 +216,7 @@ class SimProcess:
                 cap=self.lasting.cap,
                 began=self.loop.now,
                 todo=progress.unsettled_chunks(),
+                cut_before=self._cut_before,
                 settled=len(settled),
                 failed=len(self.judge.oracle.rejected),
                 may_send=before not in {"too_many_ids", "other_account", "input_changed"},
