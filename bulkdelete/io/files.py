@@ -77,6 +77,17 @@ def alone_in(path: Path) -> "Iterator[None]":
         os.close(fd)
 
 
+def held(path: Path) -> int | None:
+    """Hold a directory while the descriptor that is returned is open; None when another does."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd
+
+
 def make_private(path: Path) -> None:
     """Create a directory 0700 (parents as usual); FileExistsError when it is there."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -348,7 +348,10 @@ class Draft:
     def __init__(self, parent: Path, key_file: Path | None) -> None:
         files.make_place(parent)
         self.path = parent / f".making-{os.getpid()}-{secrets.token_hex(4)}"
-        files.make_private(self.path)
+        with files.alone_in(parent):
+            _remove_leftovers(parent)
+            files.make_private(self.path)
+            self._held = files.held(self.path)
         self._key_file = key_file
         self.key = _key(key_file)
 
@@ -389,6 +392,7 @@ class Draft:
         files.sync_directory(self.path)
         self.path.rename(final)
         files.sync_directory(final.parent)
+        self._let_go()
         return RunDir(final, self._key_file)
 
     @staticmethod
@@ -404,6 +408,22 @@ class Draft:
     def discard(self) -> None:
         """Remove what was made."""
         shutil.rmtree(self.path, ignore_errors=True)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove drafts whose makers were killed: raw IDs from standard input may lie in them."""
+    for one in parent.glob(".making-*"):
+        if Path("/proc/self").exists() and Path("/proc", one.name.split("-")[1]).exists():
+            continue  # whoever lives may be of a version that holds nothing
+        if (held := files.held(one)) is not None:
+            shutil.rmtree(one, ignore_errors=True)
+            os.close(held)
 
 
 def _key(key_file: Path | None) -> bytes:

@@ -203,6 +203,34 @@ async def test_x2_the_lock_of_a_killed_process_is_free_at_once(
     assert sum(times[one] - 1 for one in ids[::100]) <= 3
 
 
+async def spooling(program: Program) -> asyncio.subprocess.Process:
+    """Start a run of standard input that goes on and on; return when it is there."""
+    process = await program.start(*program.sending("run", "-"), stdin=asyncio.subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(b"identity\nuser-1\n")
+    await process.stdin.drain()
+    runs = program.place / "bulkdelete-runs"
+    while not list(runs.glob(f".making-{process.pid}-*/input.spool")):
+        await asyncio.sleep(0.02)
+    return process
+
+
+async def test_p1_what_a_kill_in_planning_leaves_is_removed(
+    program: Program, emulate: Emulate
+) -> None:
+    """Raw IDs lie in it: the next command removes it, and leaves that of a living one alone."""
+    await emulate()
+    path, _ = program.ids(20)
+    alive, dead = await spooling(program), await spooling(program)
+    dead.kill()
+    await dead.wait()
+    assert (await program.run(path)).code == 0
+    runs = program.place / "bulkdelete-runs"
+    assert [one.name.split("-")[1] for one in runs.glob(".making-*")] == [str(alive.pid)]
+    alive.kill()
+    await alive.wait()
+
+
 async def test_d16_a_log_that_is_truncated_during_the_run(
     program: Program, emulate: Emulate
 ) -> None:
