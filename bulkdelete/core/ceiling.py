@@ -18,7 +18,7 @@ FLAP_ROUNDS = 40
 """Rounds within which a level that is lost after it was regained may have been lost to the pace."""
 
 
-WORTH = 0.6
+WORTH = 0.5
 """The power of the level with which patience grows."""
 
 
@@ -37,7 +37,7 @@ class Patience:
         return self.first * math.pow(level, WORTH) * self.growth ** min(failed, 40)
 
 
-REGAIN = Patience(25.0, 1.05)
+REGAIN = Patience(25.0, 1.03)
 """For a level that worked before, in this process."""
 
 EXPLORE = Patience(45.0, 1.6)

@@ -117,3 +117,19 @@ async def test_stop_ends_it_resumable_also_when_paused(program: Program, emulate
     again = await program.run(program.place / "list.csv")
     assert again.code == 0
     assert times_acted(emulator) == dict.fromkeys(ids, 1)
+
+
+async def test_a_retry_that_waits_holds_no_slot(program: Program, emulate: Emulate) -> None:
+    """With one slot: while four chunks wait for their next try, others use it."""
+    emulator = await emulate(latency=0.005, script=("ok", *["503", "ok"] * 4))
+    path, ids = program.ids(6000)
+    ended = await program.run(path, "--max-in-flight", 1)
+    assert ended.code == 0
+    places: dict[str, list[int]] = {}
+    for place, attempt in enumerate(emulator.state.log):
+        places.setdefault(attempt.digest.hex(), []).append(place)
+    again = [found for found in places.values() if len(found) > 1]
+    assert len(again) == 4
+    assert max(second - first for first, second in again) > 2, "others went in between"
+    assert ended.json["timing"]["in_flight_utilisation"] > 0
+    assert sum(times_acted(emulator).values()) >= len(ids)

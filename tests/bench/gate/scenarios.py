@@ -77,6 +77,7 @@ TUNED = (
     THREE_ONE_THREE,
     FIFTEEN,
     replace(BURSTS, moving=True),
+    replace(BURSTS, name="one slot left free", cap=2, neighbour=Neighbour(1, 60, 60)),
     BUCKET,
     Scenario("bucket beneath 3", 3, ((3, 2000),), rate=Rate(1.5, 5.0), moving=True),
     Scenario("strict spacing", 3, ((3, 2000),), rate=Rate(2.2), moving=True),
