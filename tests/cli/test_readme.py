@@ -65,7 +65,17 @@ async def test_flags_of_the_readme_exist(program: Program) -> None:
     program.env["COLUMNS"] = "200"
     helps = [
         (await program(command, "--help")).out
-        for command in ("run", "apply", "report", "audit", "doctor", "plan", "status", "verify")
+        for command in (
+            "run",
+            "apply",
+            "report",
+            "audit",
+            "doctor",
+            "plan",
+            "status",
+            "verify",
+            "approve",
+        )
     ]
     known = set(re.findall(r"--[a-z][a-z-]+", " ".join(helps)))
     named = set(re.findall(r"--[a-z][a-z-]+", README.read_text()))
@@ -85,3 +95,28 @@ async def test_the_ci_example_runs(program: Program, emulate: Emulate) -> None:
     for _ in range(2):
         ended = await program("run", path, "--endpoint", program.url, *nightly)
         assert (ended.code, ended.json["ids"]["accepted"]) == (0, 120)
+
+
+async def test_the_walk_is_what_a_new_user_sees(program: Program) -> None:
+    """Plan and apply, as the README shows them: the same words, digest and warning."""
+    rows = [f"u-{number:04d},2026-11-01" for number in range(250)]
+    program.write("users.csv", "identity,closed", *rows, "12345.0,2026-11-01", rows[7])
+    program.write("vip.txt", "u-0042", "u-0100")
+    program.env["CLEVERTAP_ACCOUNT_ID"] = "XXX-XXX-XXXX"
+    block = re.search(
+        r"<!-- walk:plan -->\n```text\n\$ (.*?)\n(.*?)```\n<!-- /walk -->",
+        README.read_text("utf-8"),
+        re.DOTALL,
+    )
+    assert block is not None
+    ended = await program(*block[1].split()[1:])
+    assert ended.code == 0
+    shown = (ended.err + ended.out).replace(f"{program.place}/", "")
+    assert shown.splitlines() == block[2].splitlines()
+    command = re.search(r"^bulkdelete (apply \S+ --approve \w+)$", README.read_text(), re.MULTILINE)
+    assert command is not None
+    dry = await program(*command[1].split(), "--dry-run")
+    assert dry.code == 0, dry.err
+    vip = program.write("vip.txt", "u-0042")
+    changed = await program(*command[1].split(), "--json")
+    assert (changed.code, changed.json["reason"]["code"]) == (6, "protect_changed"), vip

@@ -26,6 +26,8 @@ def test_who_was_seen_after_the_moment_of_a_csv() -> None:
     rows[1][1] = "1700000000"
     assert column.active_after(batch(rows), 86400.0) == {1, 3}
     assert column.active_after(batch([["a", "x"]], {0: "ragged"}), 0.0) == frozenset()
+    later = batch([["a", "x"], ["b", "1970-01-03"]], {0: "ragged"})
+    assert column.active_after(later, 0.0) == {1}
     assert column.active_after(Batch(["u"], Kind.IDENTITY, [1], 0, 1), 0.0) == frozenset()
 
 

@@ -312,6 +312,7 @@ def test_i16_protect_lists_of_strangers_are_refused() -> None:
         ([], 1, 0.0, "signatures_missing"),
         (["Pat@x.org"], 1, 0.0, "signatures_missing"),
         (["pat"], 1, 0.0, "signatures_missing"),
+        (["pat@host@x.org"], 1, 0.0, "signatures_missing"),
         (["pat", "ana"], 1, 0.0, None),
         (["ana", "ana"], 2, 0.0, "signatures_missing"),
         (["ana", "bob"], 2, 0.0, None),

@@ -168,6 +168,7 @@ def test_what_is_proven_of_any_text_is_valid(ids: list[str]) -> None:
         ("user-1", HEX),
         ("user-1", UUID),
         ("user-1", "guid"),
+        ("a-name-of-its-length", "all_identities"),
         ("user-1", "Zoe\u0308"),
     ],
 )

@@ -50,10 +50,10 @@ WORDS: list[tuple[Callable[[], object], type[errors.BulkdeleteError], str, str, 
         "look at the plan; raise --max-percent if it is right",
     ),
     (
-        lambda: g.check_age(0.0, 7200.0, 3600.0),
+        lambda: g.check_age(3600.0, 18_003_600.0, 14_400_000.0),
         errors.GuardError,
         "list_age",
-        "the list is 2.0 h old, and --max-list-age allows 1.0 h: users may have come back since; nothing was sent",
+        "the list is 5,000.0 h old, and --max-list-age allows 4,000.0 h: users may have come back since; nothing was sent",
         "make a fresh list, or say with --exported-at when this one was made",
     ),
     (
@@ -171,3 +171,12 @@ def test_the_words_of_a_refusal(
     with pytest.raises(kind) as caught:
         refuse()
     assert (caught.value.code, str(caught.value), caught.value.hint) == (code, message, hint)
+
+
+def test_findings_are_told_apart() -> None:
+    """With a semicolon between each two, and nothing else."""
+    rules = ("rounded", "two_ids", "lost_zeros")
+    found = [Finding(rule, 1, 2, (), refuse=True) for rule in rules]
+    with pytest.raises(errors.GuardError) as caught:
+        g.check_damage(found, [])
+    assert str(caught.value).endswith("nothing was sent. " + "; ".join(map(str, found)))
