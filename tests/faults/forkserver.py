@@ -117,7 +117,7 @@ def _command(what: Command, url: str) -> int:
         reading=InputFlags(),
         place=PlaceFlags(endpoint=url),
         guard=GuardFlags(
-            protect=("protect.txt",),
+            protect=("protect.txt",) if os.path.exists("protect.txt") else (),  # noqa: PTH110
             max_deletes="100000",
             chunk_size=str(what.size),
             max_invalid="100",
