@@ -11,8 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bulkdelete.emulator import EmulatorConfig, running
+
+# How long an example takes says something of the machine, and nothing of the program.
+settings.register_profile(
+    "shared-machine", deadline=None, suppress_health_check=(HealthCheck.too_slow,)
+)
+settings.load_profile("shared-machine")
 
 PASSCODE = "tests-passcode-7f3a"
 ACCOUNT = "TEST-ACCT"

@@ -87,7 +87,7 @@ def test_starts_stand_side_by_side() -> None:
     assert sum(timeline.series().in_doubt) == 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 400), st.floats(0.001, 4000.0))
 def test_a_million_chunks_or_one_the_size_is_bounded(count: int, step: float) -> None:
     """However long it takes, there are at most so many buckets, and no ID is lost in them."""

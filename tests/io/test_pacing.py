@@ -133,7 +133,7 @@ DEMANDS = st.lists(
 
 
 @given(st.one_of(st.sampled_from(RATES[3:]), st.integers(2, 2000)), DEMANDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @example(190, trickle(190))
 def test_s13_any_demand_stays_within_the_rate(rate: float, demand: list[tuple[int, float]]) -> None:
     """Bursts and pauses of every kind."""
