@@ -59,6 +59,8 @@ def summary(
             f"look at rejected.csv and ambiguous.csv in {run.path}",
         )
     verified, notes = _verified(run, plan, progress)
+    if progress.shredded:
+        notes += ("shredded: the key and the files of IDs were destroyed",)
     return reports.Report(
         run_id=run.run_id,
         run_dir=str(run.path),

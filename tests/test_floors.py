@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("planning", "sending", "reporting", "outcome_files"),
     ("steering",),
     ("starting",),
-    ("running", "runs", "auditing", "verifying"),
+    ("running", "runs", "auditing", "verifying", "shredding"),
     ("emulator",),
     ("demo",),
     ("cli",),

@@ -1,6 +1,7 @@
 """`bulkdelete report`: reports and outcome files, from checkpoint + input. Offline."""
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,13 +36,16 @@ def report(  # noqa: PLR0913 - its flags
     input: Annotated[  # noqa: A002 - the flag's name
         tuple[str, ...], Parameter(help="Where the input is now, if it moved.")
     ] = (),
+    shred: Annotated[
+        bool, Parameter(help="Destroy the key and all files of IDs of a finished run, for good.")
+    ] = False,
     key_file: Annotated[Path | None, Parameter(help="Where the run's key is.")] = None,
     output: OutputFlags = _OUT,
 ) -> int:
     """Write reports and outcome files of a run; tell what happened to one ID."""
 
     async def body(console: "Console") -> int:
-        from bulkdelete import outcome_files, reporting
+        from bulkdelete import outcome_files, reporting, shredding
         from bulkdelete.cli.common import parts_of
         from bulkdelete.cli.console import report_lines
         from bulkdelete.cli.summary import step_summary
@@ -52,6 +56,11 @@ def report(  # noqa: PLR0913 - its flags
         run = RunDir(run_dir, key_file)
         run.check()
         plan = run.plan()
+        if shred:
+            if outcomes is not None or id is not None:
+                raise UsageError("shred", "--shred goes with no other flag")
+            for path in await shredding.shred(run, plan, time.time()):
+                console.note(f"  removed {path}")
         progress, reader = run.progress(plan)
         found = reporting.summary(run, plan, progress, head=reader.head, busy=run.busy())
         wanted = _states(outcomes)
@@ -65,7 +74,7 @@ def report(  # noqa: PLR0913 - its flags
             for entry in story:
                 console.result(_sentence(entry))
             return 0
-        examples = outcome_files.Examples() if wanted else None
+        examples = outcome_files.Examples() if wanted or shred else None
         if wanted:
             paths = await outcome_files.write_outcomes(
                 run, plan, parts, progress, wanted, _format(outcome_format), examples

@@ -178,6 +178,12 @@ class Abandon(_Record, frozen=True, tag="abandon"):
     at: float
 
 
+class Shred(_Record, frozen=True, tag="shred"):
+    """The run's key and its files of IDs are about to be destroyed."""
+
+    at: float
+
+
 class Round(_Record, frozen=True, tag="round"):
     """In verify.log: a round of asking begins, of `sample` out of `population` IDs.
 
@@ -229,6 +235,7 @@ Record = (
     | Stop
     | Seal
     | Abandon
+    | Shred
     | Round
     | Look
     | Conclusion

@@ -91,6 +91,7 @@ class Progress:
     stopped: log.Stop | None = None
     seal: log.Seal | None = None
     abandoned: bool = False
+    shredded: bool = False
     settings: list[log.Setting] = field(default_factory=list)
     requests: Requests = field(default_factory=Requests)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -140,14 +141,20 @@ class Progress:
                 self.last_at = record.at
             case log.Header():
                 self._open(record)
-            case log.Abandon():
-                self.abandoned = True
-                self.last_at = record.at
+            case log.Abandon() | log.Shred():
+                self._give_up(record)
             case log.Setting():
                 self.settings.append(record)
                 self.last_at = max(self.last_at, record.at)
             case log.Round() | log.Look() | log.Conclusion():
                 raise log.corrupt("it holds records of another log")
+
+    def _give_up(self, record: log.Abandon | log.Shred) -> None:
+        if isinstance(record, log.Shred):
+            self.shredded = True
+        else:
+            self.abandoned = True
+            self.last_at = record.at
 
     def _open(self, record: log.Header) -> None:
         if self.header is not None:

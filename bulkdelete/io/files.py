@@ -45,6 +45,17 @@ def replace(path: Path, data: bytes) -> None:
     sync_directory(path.parent)
 
 
+def blank(path: Path) -> None:
+    """Write zeros over a file, durably, for disks on which that means anything."""
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+        left = os.fstat(fd).st_size
+        while left > 0:
+            left -= file.write(bytes(min(left, 1 << 20)))
+        file.flush()
+        os.fsync(fd)
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

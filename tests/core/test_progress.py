@@ -510,3 +510,10 @@ def test_c2_everything_settled() -> None:
     )
     assert progress.first_unsettled() == 2
     assert progress.unsettled_chunks() == 0
+
+
+def test_a_shredded_run_says_so() -> None:
+    """The record changes nothing of the balance."""
+    progress = replayed(log.Shred(at=1.0))
+    assert progress.shredded
+    assert progress.first_unsettled() == 0

@@ -1,0 +1,54 @@
+"""Shredding: afterwards nothing in the run directory can be tied to a person."""
+
+import hashlib
+from pathlib import Path
+
+from tests.conftest import Emulate, Program
+
+
+def hits(place: Path, ids: list[str]) -> list[str]:
+    """Return the files that hold an ID, or a plain hash of one."""
+    wanted = [one.encode() for one in ids]
+    for name in ("md5", "sha1", "sha256", "sha512", "blake2b"):
+        for one in ids:
+            digest = hashlib.new(name, one.encode())
+            wanted += [digest.digest(), digest.hexdigest().encode()]
+    found = []
+    for path in sorted(place.rglob("*")):
+        content = path.read_bytes()
+        found += [path.name] if any(one in content for one in wanted) else []
+    return found
+
+
+async def test_after_shredding_nothing_ties_to_a_person(program: Program, emulate: Emulate) -> None:
+    """No ID, no hash of one, no key; the chain says so; the balance and the audit still hold."""
+    ids = [f"person-{number}@example.com" for number in range(150)]
+    await emulate(refuse_ids=frozenset(ids[7:8]))
+    text = "".join(f"{one}\n" for one in ("identity", *ids)).encode()
+    ended = await program.run("-", stdin=text)
+    assert ended.code == 3, ended.err
+    run_dir = program.run_dir()
+    assert (await program("report", run_dir, "--outcomes", "all")).code == 0
+    assert {"input.spool", "rejected.csv", "accepted.csv"} <= set(hits(run_dir, ids))
+    shredded = await program("report", run_dir, "--shred")
+    assert shredded.code == 0, shredded.err
+    assert hits(run_dir, ids) == []
+    assert not (run_dir / "run.key").exists()
+    assert '"type":"shred"' in (run_dir / "checkpoint.log").read_text()
+    assert "example.com" not in (run_dir / "report.json").read_text()
+    status = await program("status", run_dir, "--json")
+    assert (status.code, status.json["ids"]["accepted"]) == (0, 149)
+    assert "shredded" in status.json["notes"][0]
+    audited = await program("audit", run_dir)
+    assert audited.code == 0, audited.out
+
+
+async def test_an_unfinished_run_keeps_its_key(program: Program, emulate: Emulate) -> None:
+    """Going on needs it: exit 2, nothing removed."""
+    await emulate()
+    path, _ = program.ids(200)
+    assert (await program.run(path, "--hold-after", 100)).code == 75
+    refused = await program("report", program.run_dir(), "--shred")
+    assert refused.code == 2
+    assert (program.run_dir() / "run.key").exists()
+    assert (await program.run(path)).code == 0
