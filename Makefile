@@ -15,7 +15,7 @@ STORIES ?= 100
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test prove faults kills simulate proof microscope lint cover check mutants format bench bench-gate lock clean
+.PHONY: help run test prove faults kills simulate proof microscope soak lint cover check mutants format bench bench-gate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ simulate: $(READY) ## 20,000 runs of the sender on a virtual clock, with faults 
 
 proof: $(READY) ## more of them, from where docs/proof-ledger.jsonl ends (COUNT=1000000, JOBS=2)
 	$(BIN)/python -m tests.simulation.proof --count $(COUNT) --jobs $(JOBS)
+
+soak: $(READY) ## ten million IDs: each sent once, in flat memory
+	$(BIN)/python -m tests.soak
 
 lint: $(READY) ## rules, format and types
 	$(BIN)/ruff check .
