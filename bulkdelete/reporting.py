@@ -59,6 +59,13 @@ def summary(
             f"look at rejected.csv and ambiguous.csv in {run.path}",
         )
     verified, notes = _verified(run, plan, progress)
+    if len({start.machine for start in progress.starts}) > 1:
+        notes += (
+            (
+                "sent from more than one machine: were the run directory copied, and not moved, "
+                "each copy would send what is left"
+            ),
+        )
     if progress.shredded:
         notes += ("shredded: the key and the files of IDs were destroyed",)
     return reports.Report(
