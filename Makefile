@@ -15,7 +15,7 @@ STORIES ?= 100
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test prove faults kills simulate proof microscope soak lint cover check mutants format bench bench-gate lock clean
+.PHONY: help run test prove faults kills simulate proof microscope soak sabotage lint cover check mutants format bench bench-gate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,7 +69,10 @@ cover: $(READY) ## every branch of the core is taken by the core's own tests
 	$(BIN)/coverage run -m pytest tests/core -q
 	$(BIN)/coverage report --include='bulkdelete/core/*' --fail-under=100
 
-check: lint cover test prove ## everything that must hold
+sabotage: $(READY) ## bugs planted one at a time, and the tests that must catch each
+	$(BIN)/python -m tests.sabotage
+
+check: lint cover test simulate kills microscope faults sabotage prove ## everything that must hold
 
 mutants: ## do the core's own tests notice when a guard is changed? Half an hour
 	rm -rf $(MUTANTS)

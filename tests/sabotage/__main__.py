@@ -1,0 +1,164 @@
+"""`make sabotage`: plant each bug in a copy of the program, and see whether a test catches it.
+
+    python -m tests.sabotage                the targeted tests of each, which must fail within 20 s
+    python -m tests.sabotage --whole        the whole suite (`make test`) against each
+    python -m tests.sabotage --only NAME    just those whose name holds NAME
+
+First the tests are run on an untouched copy: they must pass, or their failing would say nothing.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.sabotage.saboteurs import SABOTEURS, Saboteur
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("bulkdelete", "tests", "sample_data", "docs", "Makefile", "README.md", "pyproject.toml")
+SECONDS = 20.0
+WHOLE_SECONDS = 600.0
+_PASSED, _FAILED = 0, 1  # pytest's exit codes; any other says that nothing was tested
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the tests said of one saboteur; `seen_by` is the first test that failed."""
+
+    saboteur: Saboteur
+    caught: bool
+    seconds: float
+    seen_by: str
+
+
+def main() -> int:
+    """Run, print the table, and return 0 only when every bug was caught."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--whole", action="store_true", help="the whole suite against each")
+    parser.add_argument("--only", default="", help="those whose name holds this")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long each may take")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    said = parser.parse_args()
+    chosen = [one for one in SABOTEURS if said.only in one.name]
+    with tempfile.TemporaryDirectory(prefix="bulkdelete-sabotage-") as place:
+        copies = [_copy(Path(place) / str(number)) for number in range(said.jobs)]
+        if not said.whole and not _control(copies[0], chosen):
+            return 1
+        free: SimpleQueue[Path] = SimpleQueue()
+        for copy in copies:
+            free.put(copy)
+
+        def judged(one: Saboteur) -> Found:
+            copy = free.get()
+            try:
+                seconds = WHOLE_SECONDS if said.whole else said.seconds
+                return _judge(copy, one, seconds, whole=said.whole)
+            finally:
+                free.put(copy)
+
+        with ThreadPoolExecutor(said.jobs) as pool:
+            found = [_say(one) for one in pool.map(judged, chosen)]
+    _print(found)
+    return 0 if found and all(one.caught for one in found) else 1
+
+
+def _copy(place: Path) -> Path:
+    place.mkdir()
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, place / name)
+    return place
+
+
+def _control(copy: Path, chosen: list[Saboteur]) -> bool:
+    """See that the targeted tests pass where nothing is planted."""
+    tests = sorted({test for one in chosen for test in one.tests})
+    code, text, _ = _pytest(copy, tests, WHOLE_SECONDS)
+    if code != _PASSED:
+        Console().print(text[-4000:], "the targeted tests fail without any bug planted", sep="\n")
+    return code == _PASSED
+
+
+def _judge(copy: Path, one: Saboteur, limit: float, *, whole: bool) -> Found:
+    path = copy / "bulkdelete" / one.path
+    sound = path.read_text("utf-8")
+    if sound.count(one.old) != 1:
+        return Found(one, caught=False, seconds=0.0, seen_by="its line is not there any more")
+    path.write_text(sound.replace(one.old, one.new), "utf-8")
+    try:
+        tests = ["tests", "-m", "not slow and not faults"] if whole else list(one.tests)
+        code, text, seconds = _pytest(copy, tests, limit)
+    finally:
+        path.write_text(sound, "utf-8")
+    return Found(one, caught=code == _FAILED, seconds=seconds, seen_by=_first_failure(text, code))
+
+
+def _pytest(copy: Path, tests: list[str], seconds: float) -> tuple[int | None, str, float]:
+    """Run tests on a copy; the exit code is None when they took too long."""
+    # Byte code apart for each run: two edits within a second look alike to the import system.
+    with tempfile.TemporaryDirectory(prefix="bulkdelete-pyc-") as compiled:
+        environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONPYCACHEPREFIX": compiled}
+        words = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests)
+        began = time.monotonic()
+        process = subprocess.Popen(
+            words,
+            cwd=copy,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            text, _ = process.communicate(timeout=seconds)
+            code: int | None = process.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            text, _ = process.communicate()
+            code = None
+        return code, text, time.monotonic() - began
+
+
+def _first_failure(text: str, code: int | None) -> str:
+    if code is None:
+        return "too slow"
+    failed = [line for line in text.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" - ")[0].partition(" ")[2] if failed else f"nobody (pytest: {code})"
+
+
+def _say(found: Found) -> Found:
+    """Say at once what came of one: the whole takes a while."""
+    verdict = "caught" if found.caught else "NOT CAUGHT"
+    print(f"{found.saboteur.name}: {verdict} ({found.seconds:.1f} s)", flush=True)  # noqa: T201
+    return found
+
+
+def _print(found: list[Found]) -> None:
+    table = Table(title="planted bugs")
+    for name in ("bug", "file", "caught", "s", "by"):
+        table.add_column(name, overflow="fold")
+    for one in found:
+        verdict = "yes" if one.caught else "NO"
+        row = (one.saboteur.name, one.saboteur.path, verdict, f"{one.seconds:.1f}", one.seen_by)
+        table.add_row(*row)
+    console = Console(width=140)
+    console.print(table)
+    caught = sum(one.caught for one in found)
+    console.print(f"planted bugs caught: {caught} of {len(found)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
