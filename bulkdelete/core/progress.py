@@ -146,7 +146,7 @@ class Progress:
             case log.Setting():
                 self.settings.append(record)
                 self.last_at = max(self.last_at, record.at)
-            case log.Round() | log.Look() | log.Conclusion():
+            case _:
                 raise log.corrupt("it holds records of another log")
 
     def _give_up(self, record: log.Abandon | log.Shred) -> None:

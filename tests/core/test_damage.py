@@ -273,3 +273,12 @@ def test_a_rule_that_does_not_exist_is_no_answer() -> None:
         guards.check_rules(["trailing_zero", "all"])
     assert caught.value.code == "accept_damage"
     assert "lost_zeros" in caught.value.hint
+
+
+def test_i16_the_ids_are_counted_by_shape() -> None:
+    """What a protect list is compared with: how many IDs of each shape the list holds."""
+    detector = Detector(Kind.IDENTITY)
+    ids = ["ana@example.com", "4242", "4243"]
+    detector.look(ids, joined(ids), "l.csv", range(2, 5))
+    assert sorted(detector.shapes.values()) == [1, 2]
+    assert detector.shapes[shape_of("4242")] == 2
