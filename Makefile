@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 INSTALL := $(PYTHON) -m pip --python $(BIN)/python install
 LOCKING := build/locking
 MUTANTS := build/mutants
+# Two tests a core: many of them wait for a process or a deadline.
+WORKERS ?= $(shell expr 2 \* $$(nproc))
 SEEDS ?= 2000
 COUNT ?= 1000000
 JOBS ?= 2
@@ -33,7 +35,7 @@ run: $(READY) ## the whole story against an emulator on this machine: faults, a 
 	$(BIN)/bulkdelete demo
 
 test: $(READY) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -n auto -m "not slow and not faults" -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults" -q
 
 prove: $(READY) ## the slow tests, one by one: they measure
 	$(BIN)/python -m pytest -m slow -q
