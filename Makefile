@@ -48,7 +48,7 @@ faults: $(READY) ## faults that need root and Debian packages; every row of the 
 kills: $(READY) ## deaths by the thousand, at seeded points (SEEDS=2000, STORIES=100)
 	$(BIN)/python -m tests.faults.kills --count $(SEEDS)
 	$(BIN)/python -m tests.faults.processes --kills $(STORIES) --doubles $(STORIES) \
-	  --signals $(STORIES)
+	  --signals $(STORIES) --jobs $(WORKERS)
 
 microscope: $(READY) ## every bit, cut, sector, edit and crash of a checkpoint; every bit of a plan
 	$(BIN)/python -m tests.microscope

@@ -189,6 +189,8 @@ async def signals(seed: int) -> None:
             assert begun.code == 75, begun.err
         process = await on.start("--give-up-after", "2h")
         await _moment(on, process, where, dice)
+        # Before the interpreter has come as far as our code, a signal ends any program.
+        await on.until(process, lambda: _hears(process.pid))
         twice = dice.random() < 0.2
         seconds, told = await _signalled(process, number, twice=twice)
         most = 1.0 if where == "waiting" else GRACE + 2.0
@@ -217,6 +219,16 @@ async def _moment(
         case _:
             await on.until(process, lambda: on.emulator.state.stats()["throttled"] > 0)
             await asyncio.sleep(dice.random() * 0.5)
+
+
+def _hears(pid: int) -> bool:
+    """Tell whether a process has our handlers: the interpreter itself has none for SIGTERM."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("ascii")
+    except FileNotFoundError:
+        return True  # gone: whoever waits sees it
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 async def _signalled(
