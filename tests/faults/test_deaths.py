@@ -153,6 +153,7 @@ async def test_p14_no_file_descriptors_left(program: Program, emulate: Emulate) 
     assert times_acted(emulator) == dict.fromkeys(ids, 1)
 
 
+@pytest.mark.slow
 async def test_p11_stopped_and_continued(program: Program, emulate: Emulate) -> None:
     """After a long stop deadlines fire: in doubt, not lost; what follows is no burst."""
     emulator = await emulate(latency=0.3)
@@ -181,6 +182,7 @@ async def test_p11_stopped_and_continued(program: Program, emulate: Emulate) -> 
     assert emulator.state.stats()["max_live_in_flight"] <= 3
 
 
+@pytest.mark.slow
 async def test_x2_the_lock_of_a_killed_process_is_free_at_once(
     program: Program, emulate: Emulate
 ) -> None:

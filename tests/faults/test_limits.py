@@ -119,6 +119,7 @@ async def test_r3_a_hint_beyond_our_patience_stops(
     assert Counter(chain.from_iterable(server.sent_ids)).keys() == set(ids)
 
 
+@pytest.mark.slow
 async def test_r4_a_storm_of_429_ends_resumable(program: Program) -> None:
     """Nothing but 429: few requests, 75, all unsent, and once the storm is over each ID once."""
     path, ids = program.ids(SIZE * 40)
@@ -142,6 +143,7 @@ async def test_r4_a_storm_of_429_ends_resumable(program: Program) -> None:
     assert Counter(chain.from_iterable(server.sent_ids)) == Counter(ids)
 
 
+@pytest.mark.slow
 async def test_r5_two_programs_of_other_hosts_finish_on_three_slots(
     program: Program, emulate: Emulate
 ) -> None:

@@ -184,6 +184,7 @@ async def test_n17_the_surroundings_do_not_say_where_it_goes(program: Program) -
     assert not [one for one in server.requests if b"authorization" in one.lower()]
 
 
+@pytest.mark.slow
 async def test_n1_v14_in_an_outage_single_probes_and_an_end(program: Program) -> None:
     """Five failures in a row open the breaker: then one request at a time, and 75 in the end."""
     out: list[int] = []

@@ -171,6 +171,7 @@ async def test_s15_v16_v9_v7_refusals_that_echo(secretive: Program, status: int)
     assert hits(SECRETS, traces(secretive, *ended)) == []
 
 
+@pytest.mark.slow
 async def test_s15_plans_refusals_and_mistakes(secretive: Program) -> None:
     """Plans, shown and refused, with protected, doubled and impossible IDs; and mistyped words."""
     path = people(secretive, 40)
