@@ -28,7 +28,7 @@ from bulkdelete.core.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from bulkdelete.backlog import Job
     from bulkdelete.core.target import Target
@@ -44,12 +44,13 @@ class Transport(Protocol):
         self,
         path: str,
         body: bytes,
-        leaving: "Callable[[], None]",
+        clear: "Callable[[], Awaitable[bool]]",
         departed: "Callable[[], None]",
     ) -> Reply:
         """POST `body` and return what came back.
 
-        Calls `leaving` before the first byte leaves, and `departed` after the last one did.
+        Asks `clear` when the connection stands and the first byte is the next thing to happen; on
+        a no nothing leaves. Calls `departed` after the last byte left.
         """
         ...
 
@@ -65,8 +66,8 @@ class Ledger(Protocol):
 class Pace(Protocol):
     """How many requests may start in a second."""
 
-    async def start(self) -> None:
-        """Wait until one more may start."""
+    async def start(self) -> float:
+        """Wait until one more may start; return until when on the loop's clock it may."""
 
 
 _INTERRUPTED = "interrupted"
@@ -111,7 +112,10 @@ class Dispatcher:
         try:
             if not await self._intend(job, turn):
                 return Withdrawn()
-            reply, seconds = await self._post(job, body)
+            reply, seconds = await self._post(job, turn, body)
+            if reply is None:
+                self._withdraw(job)
+                return Withdrawn()
             abandoned = isinstance(reply, Lost) and reply.abandoned
             verdict = self.target.decode(reply, job.piece.ids, self.trusted)
             self.trusted = self.trusted or _accepts(job, verdict)
@@ -141,30 +145,47 @@ class Dispatcher:
         try:
             began = self.turns.now()
             await self.ledger.append(intent)
-            durable = self.turns.now()
-            self.meter.spend("disk", durable - began)
-            await self.pace.start()
-            self.meter.spend("pace", self.turns.now() - durable)
+            self.meter.spend("disk", self.turns.now() - began)
+            turn.good_until = await self._paced()
         except asyncio.CancelledError:
             self._withdraw(job)
             raise
-        if self.may_send() and self.turns.depart(turn):
+        if self.may_send() and self.turns.may_depart():
             return True
         self._withdraw(job)
         return False
 
+    async def _paced(self) -> float:
+        began = self.turns.now()
+        good_until = await self.pace.start()
+        self.meter.spend("pace", self.turns.now() - began)
+        return good_until
+
     def _withdraw(self, job: "Job") -> None:
         self.ledger.append(self._outcome(job, "withdrawn"))
 
-    async def _post(self, job: "Job", body: bytes) -> tuple[Reply, float]:
-        """Send it; return what came back, and the seconds from its departure to the answer."""
+    async def _clear(self, turn: "Turn") -> bool:
+        """Tell whether the request may leave now, which took a while to get a connection.
+
+        What the pace let out once and left only now would leave together with the next.
+        """
+        while self.turns.now() > turn.good_until:
+            turn.good_until = await self._paced()
+        return self.may_send() and self.turns.depart(turn)
+
+    async def _post(self, job: "Job", turn: "Turn", body: bytes) -> tuple[Reply | None, float]:
+        """Send it; return what came back, and the seconds from its departure to the answer.
+
+        None came back where it was called off with no byte of it on the way.
+        """
         loop = asyncio.get_running_loop()
-        left = False
+        cleared: bool | None = None
         since: float | None = None
 
-        def leaving() -> None:
-            nonlocal left
-            left = True
+        async def clear() -> bool:
+            nonlocal cleared
+            cleared = await self._clear(turn)
+            return cleared
 
         def departed() -> None:
             nonlocal since
@@ -174,13 +195,16 @@ class Dispatcher:
         worker = asyncio.current_task()
         self.posting.add(worker)
         try:
-            reply = await self.transport.post(self.target.delete_path, body, leaving, departed)
+            reply = await self.transport.post(self.target.delete_path, body, clear, departed)
         except asyncio.CancelledError:
-            reply = Lost(_INTERRUPTED, sent=left)
+            if not cleared:
+                self._withdraw(job)
+                raise
+            reply = Lost(_INTERRUPTED, sent=True)
         finally:
             self.posting.discard(worker)
         if since is None:
-            return reply, 0.0
+            return (None if cleared is False else reply), 0.0
         ended = loop.time()
         self.meter.change(-1, ended)
         self.meter.begin(ended)

@@ -4,6 +4,7 @@ Also the meter: what share of the slots was in use while there was work for them
 """
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -83,9 +84,13 @@ class Meter:
 
 @dataclass(slots=True)
 class Turn:
-    """The right to have one request in flight; `start` is how it left, once it did."""
+    """The right to have one request in flight; `start` is how it left, once it did.
+
+    `good_until`: until when on the loop's clock the pace lets it leave.
+    """
 
     lease: "Lease"
+    good_until: float = math.inf
     start: "Start | None" = None
 
 
@@ -144,11 +149,14 @@ class Turns:
 
     def depart(self, turn: Turn) -> bool:
         """Leave with a turn that was taken; False when it may not be used any more."""
-        now = self.now()
-        if self.paused or not self.gate.is_open(self._out - 1, now):
+        if not self.may_depart():
             return False
-        turn.start = self.gate.started(self._out, now)
+        turn.start = self.gate.started(self._out, self.now())
         return True
+
+    def may_depart(self) -> bool:
+        """Tell whether one of the turns that were taken may be used now."""
+        return not self.paused and self.gate.is_open(self._out - 1, self.now())
 
     def give_back(self, turn: Turn, *, abandoned: bool = False) -> None:
         """End a turn; that of an abandoned request ends a while later."""
@@ -158,15 +166,13 @@ class Turns:
             self._end(turn)
 
     def observe(self, turn: Turn, verdict: Verdict) -> None:
-        """Tell the gate what came of a request that left, before its turn ends."""
-        now = self.now()
-        if turn.start is None:
-            return
+        """Tell the gate what came of a request, before its turn ends."""
+        now, start = self.now(), turn.start
         match verdict:
-            case Accepted() | Partial() | Refused():
-                self.gate.accepted(turn.start, now)
-            case Throttled(wait=wait):
-                self.gate.throttled(turn.start, self._out, now, wait, self._draw())
+            case Accepted() | Partial() | Refused() if start is not None:
+                self.gate.accepted(start, now)
+            case Throttled(wait=wait) if start is not None:
+                self.gate.throttled(start, self._out, now, wait, self._draw())
             case Ambiguous(wait=wait):
                 self.gate.failed(now, wait, self._draw())
             case Failed():

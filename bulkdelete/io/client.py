@@ -8,6 +8,7 @@ machine counts as sent, unless it is certain that not a byte of the request did.
 import asyncio
 import os
 import ssl
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -18,11 +19,11 @@ from aiohttp.abc import AbstractStreamWriter
 from bulkdelete.core.model import HANDSHAKE_CUT, Answer, Lost, Reply
 from bulkdelete.core.target import MAX_ANSWER, is_loopback, is_private
 from bulkdelete.errors import UsageError
-from bulkdelete.io.connections import Connector, UnaskedError
+from bulkdelete.io.connections import Connector, UnaskedError, WithheldError, cleared_by
 from bulkdelete.io.names import NotPublicError, PublicNames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
 
 CONNECT_SECONDS = 10.0
@@ -99,23 +100,23 @@ class Client:
         self,
         path: str,
         body: bytes,
-        leaving: "Callable[[], None]",
+        clear: "Callable[[], Awaitable[bool]]",
         departed: "Callable[[], None]",
     ) -> Reply:
         """POST a JSON body to `path` and return what came of it; raises nothing of the network.
 
-        `leaving` is called when the first byte is about to leave, `departed` after the last.
+        `clear` is asked when the connection stands, with nothing between a yes and the first byte;
+        after a no nothing leaves. `departed` is called after the last byte.
         """
-        return await self._request("POST", path, _Body(body, departed), leaving)
+        with cleared_by(clear):
+            return await self._request("POST", path, _Body(body, departed))
 
     async def get(self, path: str) -> Reply:
         """GET `path` (with its query) and return what came of it."""
-        return await self._request("GET", path, None, lambda: None)
+        return await self._request("GET", path, None)
 
-    async def _request(
-        self, method: str, path: str, body: "_Body | None", leaving: "Callable[[], None]"
-    ) -> Reply:
-        departure = _Departure(leaving)
+    async def _request(self, method: str, path: str, body: "_Body | None") -> Reply:
+        departure = _Departure()
         try:
             async with self._session.request(
                 method,
@@ -147,16 +148,11 @@ class _Body(aiohttp.BytesPayload):
         self._departed()
 
 
+@dataclass(slots=True)
 class _Departure:
     """Whether the first byte of a request left, or may have."""
 
-    def __init__(self, leaving: "Callable[[], None]") -> None:
-        self._leaving = leaving
-        self.left = False
-
-    def leave(self) -> None:
-        self.left = True
-        self._leaving()
+    left: bool = False
 
 
 def _tracing() -> aiohttp.TraceConfig:
@@ -164,7 +160,7 @@ def _tracing() -> aiohttp.TraceConfig:
     config = aiohttp.TraceConfig()
 
     async def leave(_: object, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.leave()
+        context.trace_request_ctx.left = True
 
     config.on_request_headers_sent.append(leave)
     return config
@@ -193,6 +189,8 @@ def lost(error: BaseException, *, sent: bool) -> Lost:
             return Lost("connect_timeout", sent=False)
         case UnaskedError():
             return Lost("spoke_unasked", sent=False)
+        case WithheldError():
+            return Lost("withheld", sent=False)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorError():
             return _unconnected(error)
         case asyncio.TimeoutError():

@@ -5,6 +5,8 @@ chunks' extensions and trailers may all go on for ever, below what a reader of t
 """
 
 import asyncio
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -13,6 +15,8 @@ from aiohttp.connector import Connection
 from bulkdelete.core.target import MAX_ANSWER
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
     from aiohttp.client_proto import ResponseHandler
 
 MOST_BYTES = 2 * MAX_ANSWER
@@ -38,15 +42,48 @@ class Connector(aiohttp.TCPConnector):
             fresh = handler is not None and _bound(handler)
             for _ in range(_TURNS if fresh else 0):
                 await asyncio.sleep(0)
-            if handler is not None and not handler.should_close:
+            if not _is_open(connection):
+                connection.close()
+                if fresh:
+                    raise UnaskedError("the other side speaks before it is asked")
+            elif not await _clear.get()():
+                connection.release()
+                raise WithheldError("called off before it left")
+            elif _is_open(connection):
                 return connection
-            connection.close()
-            if fresh:
-                raise UnaskedError("the other side speaks before it is asked")
+            else:
+                connection.close()  # the other side left while this one waited
+
+
+def _is_open(connection: Connection) -> bool:
+    """Tell whether a request can go out on it, and nothing came that nobody asked for."""
+    handler = connection.protocol
+    return handler is not None and not handler.should_close
 
 
 _TURNS = 2
 """Turns of the loop until what came together with a new connection has been read."""
+
+
+class WithheldError(aiohttp.ClientConnectionError):
+    """The connection stood, and the request was told not to leave."""
+
+
+async def _always() -> bool:
+    return True
+
+
+_clear: ContextVar["Callable[[], Awaitable[bool]]"] = ContextVar("clear", default=_always)
+
+
+@contextmanager
+def cleared_by(clear: "Callable[[], Awaitable[bool]]") -> "Iterator[None]":
+    """Let requests of this task leave only when `clear` says so, on a connection that stands."""
+    token = _clear.set(clear)
+    try:
+        yield
+    finally:
+        _clear.reset(token)
 
 
 class UnaskedError(aiohttp.ClientConnectionError):

@@ -3,14 +3,26 @@
 A leaky bucket of capacity 1 paces evenly. Above 100 a second its waits become shorter than the
 loop's clock can hit, so starts are let out in lots of a fortieth of a second: used late and
 followed at once by the next, two lots are still within a twentieth.
+
+What may start does not always start then: a connection has to be made, or the process is frozen.
+So a start is good for a while only: as long as it could not, together with those after it, make
+more in any second than `most`.
 """
 
 import asyncio
+import math
 
 from aiolimiter import AsyncLimiter
 
 _EVEN_UP_TO = 100.0
 _LOT_SECONDS = 0.025
+_LEAST_SECONDS = 0.005
+"""A start is good for that long at least: the loop needs a moment."""
+
+
+def most(rate: float) -> int:
+    """Return how many requests may start in any second."""
+    return math.floor(rate + max(1.0, rate / 20))
 
 
 class Pacer:
@@ -25,23 +37,30 @@ class Pacer:
         """Keep another rate from now on; whoever waits for the old one waits anew."""
         self.rate = rate
         self._lot = 1 if rate is None or rate <= _EVEN_UP_TO else int(rate * _LOT_SECONDS)
-        self._limiter = AsyncLimiter(self._lot, self._lot / rate) if rate is not None else None
+        self._limiter = None
+        self._good_for = math.inf
+        if rate is not None:
+            # A hair below a whole number there is no room for being late: then a hair slower.
+            even = min(rate, most(rate) / (1.0 + _LEAST_SECONDS))
+            self._limiter = AsyncLimiter(self._lot, self._lot / even)
+            self._good_for = most(rate) / even - 1.0 if self._lot == 1 else _LOT_SECONDS
         self._left = 0
         self._stale_at = 0.0
         if self._waiting is not None:
             self._waiting.cancel()
 
-    async def start(self) -> None:
-        """Wait until one more request may start."""
+    async def start(self) -> float:
+        """Wait until one more request may start; return until when on the loop's clock it may."""
         if self._limiter is None:
-            return
+            return math.inf
         async with self._turn:
             now = asyncio.get_running_loop().time()
             if not self._left or now >= self._stale_at:
                 # What an idle time left over is not saved up: it would come out as a burst.
                 await self._next_lot()
-                self._stale_at = asyncio.get_running_loop().time() + _LOT_SECONDS
+                self._stale_at = asyncio.get_running_loop().time() + self._good_for
             self._left -= 1
+            return self._stale_at
 
     async def _next_lot(self) -> None:
         """Wait for the next lot, at the rate of that time."""

@@ -59,11 +59,14 @@ def client(url: str, *, limit: float = 5.0, tls: ssl.SSLContext | None = None) -
 async def post(mine: Client, body: bytes = BODY) -> Reply:
     """Send a request; check that it was told of its departure once, if it left at all."""
     told: list[str] = []
-    reply = await mine.post(
-        PATH, body, lambda: told.append("leaving"), lambda: told.append("departed")
-    )
+
+    async def clear() -> bool:
+        told.append("clear")
+        return True
+
+    reply = await mine.post(PATH, body, clear, lambda: told.append("departed"))
     if isinstance(reply, Answer) or reply.sent:
-        assert told in (["leaving"], ["leaving", "departed"])
+        assert told in (["clear"], ["clear", "departed"])
     else:
         assert told == []
     return reply
@@ -123,6 +126,36 @@ async def test_requests_share_a_connection_and_no_cookies() -> None:
             assert judged(await post(mine)) == Accepted()
     assert server.connections == 1
     assert b"cookie" not in server.requests[1].lower()
+
+
+async def test_what_is_called_off_when_its_connection_stands_leaves_no_byte() -> None:
+    """The connection is good for the next, which is all that the server ever sees."""
+
+    async def no() -> bool:
+        return False
+
+    async with Server(keeping(WHOLE)).running() as server, client(server.url) as mine:
+        reply = await mine.post(PATH, BODY, no, lambda: pytest.fail("it left"))
+        assert reply == Lost("withheld", sent=False)
+        assert judged(await post(mine)) == Accepted()
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
+async def test_a_connection_that_ended_while_a_request_waited_is_made_anew() -> None:
+    """The server hangs up on what is idle; the request asks again on the new connection."""
+    asked: list[int] = []
+    async with Server(saying(WHOLE)).running() as server, client(server.url) as mine:
+        assert judged(await post(mine)) == Accepted()
+
+        async def when_it_hung_up() -> bool:
+            asked.append(server.connections)
+            if len(asked) == 1:
+                await asyncio.sleep(4 * 0.05)  # `saying` hangs up after a quarter of that
+            return True
+
+        reply = await mine.post(PATH, BODY, when_it_hung_up, lambda: None)
+    assert judged(reply) == Accepted()
+    assert (asked, len(server.requests)) == ([1, 2], 2)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -1,15 +1,15 @@
 """`--rate`: how many requests may start in any second."""
 
 import asyncio
+import math
 from collections.abc import Sequence
-from math import floor
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bulkdelete.io.pacing import Pacer
+from bulkdelete.io.pacing import Pacer, most
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -43,11 +43,6 @@ def run(main: "Coroutine[object, object, list[float]]") -> list[float]:
     """Run on a virtual clock."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
-
-
-def most(rate: float) -> int:
-    """Return how many starts any second may hold."""
-    return floor(rate + max(1.0, rate / 20) + 1e-9)
 
 
 def worst_second(times: Sequence[float]) -> int:
@@ -86,7 +81,7 @@ async def from_workers(rate: float, workers: int, each: int) -> list[float]:
     return times
 
 
-RATES = [0.5, 1, 1.5, 5, 19, 50, 99.5, 100, 101, 119, 150, 190, 200, 333, 1000, 5000]
+RATES = [0.5, 1, 1.5, 1.999, 5, 7.9999, 19, 50, 99.5, 100, 101, 119, 150, 190, 200, 333, 1000, 5000]
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -170,3 +165,49 @@ async def test_p9_waiting_for_a_start_can_be_cancelled() -> None:
         await waiter
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(pacer.start(), 0.05)
+
+
+async def late_starts(rate: float, delays: Sequence[float]) -> list[float]:
+    """Start from three workers that each need some time for a connection; ask anew when late."""
+    pacer, times = Pacer(rate), []
+    loop = asyncio.get_running_loop()
+    left = list(delays)
+
+    async def work() -> None:
+        while left:
+            delay = left.pop()
+            good_until = await pacer.start()
+            await asyncio.sleep(delay)
+            while loop.time() > good_until:
+                good_until = await pacer.start()
+            times.append(loop.time())
+
+    await asyncio.gather(work(), work(), work())
+    return times
+
+
+DELAYS = st.lists(
+    st.one_of(st.just(0.0), st.floats(0.0, 0.02), st.floats(0.0, 12.0)), min_size=3, max_size=60
+)
+
+
+@given(st.one_of(st.sampled_from(RATES), st.floats(0.2, 400.0)), DELAYS)
+@settings(max_examples=60)
+@example(0.5, [0.0, 3.9, 1.9, 0.0])
+@example(1.999, [0.0, 0.0, 0.0009, 0.0, 0.0])
+def test_s13_starts_that_are_late_do_not_meet(rate: float, delays: list[float]) -> None:
+    """A connection that took long, or a frozen process: it leaves when there is room again."""
+    times = run(late_starts(rate, delays))
+    assert len(times) == len(delays)
+    assert worst_second(sorted(times)) <= most(rate)
+
+
+def test_what_may_start_is_good_for_a_while_only() -> None:
+    """So long that it could not bunch with the next: at a low rate generous, at a high one not."""
+
+    async def good_for(rate: float | None) -> float:
+        return await Pacer(rate).start() - asyncio.get_running_loop().time()
+
+    found = [run(good_for(rate)) for rate in (0.5, 1.0, 20.0, 1000.0)]  # type: ignore[arg-type]
+    assert found == pytest.approx([1.0, 1.0, 0.05, 0.025], abs=0.001)
+    assert math.isinf(run(good_for(None)))  # type: ignore[arg-type]

@@ -50,7 +50,7 @@ ANSWERS: dict[str, float] = {
 }
 """What a server may do to a request that it could have accepted, and how often of each other."""
 
-SERVER = ("bad_id_refused", "neighbours_took_slots")
+SERVER = ("bad_id_refused", "neighbours_took_slots", "connect_slow", "withheld")
 DISK = (
     "write_no_room",
     "write_error",

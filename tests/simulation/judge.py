@@ -128,8 +128,8 @@ class Judge:
 
     # --- requests ---
 
-    def posting(self, body: bytes, now: float, wall: float) -> Sent:
-        """Look at a request that is about to start."""
+    def posting(self, body: bytes, now: float, wall: float, *, starts: bool = True) -> Sent:
+        """Look at a request that is about to start; `starts`: there is a connection for it."""
         begun = self._begun()
         span = self._span(body)
         intent = self.oracle.open.get(span)
@@ -140,7 +140,8 @@ class Judge:
         sent = Sent(begun.number, span, intent["attempt"], now, wall)
         self._check_allowed(begun, sent)
         self._check_gate(begun, sent)
-        begun.posts.append(now)
+        if starts:
+            self._check_rate(begun, now)
         begun.spans[span] += 1
         begun.out.append(sent)
         self.sent.append(sent)
@@ -234,22 +235,25 @@ class Judge:
             raise ViolationError("S12", f"{sent.span} is sent before the canary came back")
 
     def _check_gate(self, begun: Begun, sent: Sent) -> None:
-        """Check S13: in flight, holds, the rate, the budget of retries."""
+        """Check S13: in flight, holds, the budget of retries."""
         now = sent.posted
         begun.out = [one for one in begun.out if not one.ended or one.holds_until > now]
         if len(begun.out) >= begun.cap:
             raise ViolationError("S13", f"{len(begun.out) + 1} in flight, allowed {begun.cap}")
         if now < begun.not_before - 1e-6:
             raise ViolationError("S13", f"sent {begun.not_before - now:.3f} s before its time")
+        begun.retries += begun.spans[sent.span] > 0
+        if begun.retries > begun.todo // 4 + 10:
+            raise ViolationError("S13", f"{begun.retries} retries of {begun.todo} chunks")
+
+    def _check_rate(self, begun: Begun, now: float) -> None:
         rate = begun.befalls.rate
         if rate is not None:
             self.fired["rate_limited"] += bool(begun.posts)
             within = sum(1 for one in begun.posts if one > now - 1.0) + 1
             if within > rate + max(1.0, rate / 20):
                 raise ViolationError("S13", f"{within} starts in a second at --rate {rate}")
-        begun.retries += begun.spans[sent.span] > 0
-        if begun.retries > begun.todo // 4 + 10:
-            raise ViolationError("S13", f"{begun.retries} retries of {begun.todo} chunks")
+        begun.posts.append(now)
 
     def first_byte(self, sent: Sent) -> None:
         """Its first byte leaves now: the intent must still be durable and unanswered."""

@@ -1,7 +1,7 @@
 """The server and the way to it: the fake beside `io.client.Client`, with faults by seed."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Self
@@ -53,6 +53,7 @@ PLAIN: dict[str, tuple[int, bytes, Headers, bool, str]] = {
 }
 """Fault -> status, body, headers, complete, and what that says in the judge's words."""
 
+NO_CONNECTION = frozenset({"connect_failed", "dns_failed", "tls_failed", "connect_timeout"})
 MAY_HAVE_ACTED = frozenset({"answer_empty", "answer_html", "answer_wrong_json", "http_500_html"})
 ACTED = frozenset({"answer_twice_status"})
 
@@ -76,7 +77,8 @@ SKEWED_WAIT = 30.0
 class Server:
     """What is at the other end, for as long as the world lasts.
 
-    `ill` is the share of requests that meet a fault of `mix`; `bad` are IDs that it refuses.
+    `ill` is the share of requests that meet a fault of `mix`; `bad` are IDs that it refuses;
+    `connects` is the share of requests that need a new connection, and how long that takes at most.
     """
 
     dice: Random
@@ -87,6 +89,7 @@ class Server:
     slots: int
     neighbours: float
     latency: tuple[float, float]
+    connects: tuple[float, float] = (0.0, 0.0)
     script: Callable[[int, float], str | None] | None = None
 
     def draw_fault(self, number: int, now: float) -> str | None:
@@ -97,6 +100,11 @@ class Server:
             return None
         names = list(self.mix)
         return self.dice.choices(names, [self.mix[name] for name in names])[0]
+
+    def draw_connect(self) -> float:
+        """Return how long a connection takes: mostly nothing, for there is one."""
+        share, longest = self.connects
+        return self.dice.uniform(0.0, longest) if share and self.dice.random() < share else 0.0
 
     def draw_latency(self) -> float:
         """Return how long an answer takes."""
@@ -122,19 +130,26 @@ class SimTransport:
         self,
         path: str,
         body: bytes,
-        leaving: Callable[[], None],
+        clear: Callable[[], Awaitable[bool]],
         departed: Callable[[], None],
     ) -> Reply:
         """Send one request through the world."""
         loop = asyncio.get_running_loop()
         if path != CLEVERTAP.delete_path:
             raise ViolationError("S3", f"a request to {path}")
-        sent = self._judge.posting(body, loop.time(), self._process.wall())
-        fault = self._server.draw_fault(len(self._judge.sent), loop.time())
-        self._process.note("request", sent.span, sent.attempt, fault)
         deadline = loop.time() + self._timeout
+        if seconds := self._server.draw_connect():
+            self._fire("connect_slow")
+            await asyncio.sleep(min(seconds, self._timeout))
+        fault = self._server.draw_fault(len(self._judge.sent) + 1, loop.time())
+        connected = fault not in NO_CONNECTION
+        if connected and not await clear():
+            self._fire("withheld")
+            return Lost("withheld", sent=False)
+        sent = self._judge.posting(body, loop.time(), self._process.wall(), starts=connected)
+        self._process.note("request", sent.span, sent.attempt, fault)
         try:
-            reply = await self._exchange(sent, fault, deadline, leaving, departed)
+            reply = await self._exchange(sent, fault, deadline, departed)
         except asyncio.CancelledError:
             if self._process.interrupted_at is not None:
                 self._fire("grace_over")
@@ -162,13 +177,11 @@ class SimTransport:
         sent: "Sent",
         fault: str | None,
         deadline: float,
-        leaving: Callable[[], None],
         departed: Callable[[], None],
     ) -> Reply:
-        if fault in {"connect_failed", "dns_failed", "tls_failed", "connect_timeout"}:
+        if fault is not None and fault in NO_CONNECTION:
             return await self._no_connection(fault)
         self._judge.first_byte(sent)
-        leaving()
         self._process.occasion("killed_at_first_byte")
         if fault == "cut_in_body":
             self._fire(fault)

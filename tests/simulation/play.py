@@ -72,6 +72,7 @@ def lasting_of(scenario: Scenario, *, trace: bool = False) -> Lasting:
         slots=scenario.server_slots,
         neighbours=scenario.neighbours,
         latency=scenario.latency,
+        connects=scenario.connects,
     )
     platter = Platter(bytearray(listed.header))
     judge.synced(platter.durable)
@@ -129,7 +130,7 @@ def _check_end(
         _check_codes(befalls, ended)
         begun = judge.begun
         recorded = judge.oracle.stops > stops_before or process.disk_trouble or process.cancelled
-        if begun is not None and begun.posts and not recorded:
+        if begun is not None and begun.spans and not recorded:
             raise ViolationError("record", f"{ended.code} stopped it and is not on record")
     elif not (process.cancelled and type(ended).__name__ == "CancelledError"):
         raise ViolationError("bug", f"it ended with {ended!r}")

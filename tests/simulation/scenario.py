@@ -62,6 +62,7 @@ class Scenario:
     server_slots: int
     neighbours: float
     latency: tuple[float, float]
+    connects: tuple[float, float]
     starts: list[Befalls]
 
 
@@ -83,6 +84,7 @@ def draw(seed: int) -> Scenario:
         server_slots=dice.choice((3, 3, 3, 2, 1)),
         neighbours=dice.choice((0.0, 0.0, 0.0, 0.3)),
         latency=dice.choice(((0.05, 0.3), (0.5, 3.0), (0.0, 0.001))),
+        connects=dice.choice(((0.0, 0.0), (0.0, 0.0), (0.05, 10.0), (0.5, 2.0))),
         starts=[_befalls(dice) for _ in range(dice.choice((1, 1, 2, 2, 3, 5)))],
     )
     if number >= SHAPES and dice.random() < 0.5:

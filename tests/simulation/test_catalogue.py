@@ -44,6 +44,7 @@ def scenario(number: int, *, seed: int = 1, cap: int = 3, bad_ids: float = 0.0) 
         server_slots=3,
         neighbours=0.0,
         latency=(0.2, 0.9),
+        connects=(0.0, 0.0),
         starts=[],
     )
 

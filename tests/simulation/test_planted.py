@@ -1,6 +1,7 @@
 """The simulation sees: bugs put into the program by hand are caught within a few seeds."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -218,8 +219,19 @@ def failure_share_ignored(patch: pytest.MonkeyPatch) -> None:
 def pace_ignored(patch: pytest.MonkeyPatch) -> None:
     """`--rate` means nothing."""
 
-    async def start(_: Pacer) -> None:
-        return None
+    async def start(_: Pacer) -> float:
+        return math.inf
+
+    patch.setattr(Pacer, "start", start)
+
+
+def late_start_let_through(patch: pytest.MonkeyPatch) -> None:
+    """What the pace let out may wait for its connection as long as it likes."""
+    real = Pacer.start
+
+    async def start(self: Pacer) -> float:
+        await real(self)
+        return math.inf
 
     patch.setattr(Pacer, "start", start)
 
@@ -296,6 +308,7 @@ PLANTED: list[tuple[Plant, set[str]]] = [
     (refusal_of_us_ignored, {"stop"}),
     (failure_share_ignored, {"S12"}),
     (pace_ignored, {"S13"}),
+    (late_start_let_through, {"S13"}),
     (whole_chunk_written_off, {"S5"}),
     (wrong_ids_blamed, {"S5"}),
     (checksums_not_checked, {"S10", "S5", "bug"}),
