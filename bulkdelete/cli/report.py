@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from bulkdelete.cli.console import Console
     from bulkdelete.core.model import State
+    from bulkdelete.core.plan import Plan
+    from bulkdelete.io.rundir import RunDir
 
 _OUT = OutputFlags()
 
@@ -36,6 +38,12 @@ def report(  # noqa: PLR0913 - its flags
     input: Annotated[  # noqa: A002 - the flag's name
         tuple[str, ...], Parameter(help="Where the input is now, if it moved.")
     ] = (),
+    receipt: Annotated[
+        bool, Parameter(help="Make a receipt to give away: no ID, no file name is in it.")
+    ] = False,
+    sign: Annotated[
+        Path | None, Parameter(help="Sign the receipt with this SSH key (or an agent's .pub).")
+    ] = None,
     shred: Annotated[
         bool, Parameter(help="Destroy the key and all files of IDs of a finished run, for good.")
     ] = False,
@@ -57,10 +65,12 @@ def report(  # noqa: PLR0913 - its flags
         run.check()
         plan = run.plan()
         if shred:
-            if outcomes is not None or id is not None:
+            if outcomes is not None or id is not None or receipt:
                 raise UsageError("shred", "--shred goes with no other flag")
             for path in await shredding.shred(run, plan, time.time()):
                 console.note(f"  removed {path}")
+        if receipt or sign is not None:
+            return _receipt(console, run, plan, sign)
         progress, reader = run.progress(plan)
         found = reporting.summary(run, plan, progress, head=reader.head, busy=run.busy())
         wanted = _states(outcomes)
@@ -91,6 +101,21 @@ def report(  # noqa: PLR0913 - its flags
         return 0
 
     return execute(output, body)
+
+
+def _receipt(console: "Console", run: "RunDir", plan: "Plan", key: Path | None) -> int:
+    """Write the receipt, and sign it when a key is given."""
+    from bulkdelete import receipting
+    from bulkdelete.cli.common import who
+
+    found = receipting.make(run, plan, time.time(), who())
+    paths = receipting.write(run, found, key)
+    console.object(found)
+    console.result("\n".join(found.statement))
+    console.result(f"chain head {found.evidence.chain_head}")
+    for path in paths:
+        console.note(f"  wrote {path}")
+    return 0
 
 
 def _states(names: str | None) -> "Sequence[State]":

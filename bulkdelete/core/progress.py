@@ -80,18 +80,20 @@ _TALLY = {
 class Progress:
     """The replayed log of a plan of `chunks` chunks.
 
-    `stopped` is how the last process start stopped, None when it did not say.
+    `stopped` is how the last process start stopped, None when it did not say; `paused` whether
+    `live` paused it and did not let it go on.
     """
 
     chunks: int
     header: log.Header | None = None
-    approval: log.Approval | None = None
+    approvals: list[log.Approval] = field(default_factory=list)
     starts: list[log.Start] = field(default_factory=list)
     stops: list[log.Stop] = field(default_factory=list)
     stopped: log.Stop | None = None
     seal: log.Seal | None = None
     abandoned: bool = False
     shredded: bool = False
+    paused: bool = False
     settings: list[log.Setting] = field(default_factory=list)
     requests: Requests = field(default_factory=Requests)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -131,7 +133,7 @@ class Progress:
             case log.Start():
                 self._start(record)
             case log.Approval():
-                self.approval = record
+                self.approvals.append(record)
             case log.Stop():
                 self.stops.append(record)
                 self.stopped = record
@@ -144,8 +146,7 @@ class Progress:
             case log.Abandon() | log.Shred():
                 self._give_up(record)
             case log.Setting():
-                self.settings.append(record)
-                self.last_at = max(self.last_at, record.at)
+                self._set(record)
             case _:
                 raise log.corrupt("it holds records of another log")
 
@@ -155,6 +156,12 @@ class Progress:
         else:
             self.abandoned = True
             self.last_at = record.at
+
+    def _set(self, record: log.Setting) -> None:
+        self.settings.append(record)
+        self.last_at = max(self.last_at, record.at)
+        if record.name == "paused":
+            self.paused = record.value == "yes"
 
     def _open(self, record: log.Header) -> None:
         if self.header is not None:
@@ -172,6 +179,7 @@ class Progress:
         self.starts.append(record)
         self.last_at = record.at
         self.seal = self.stopped = None
+        self.paused = False
 
     def _unsettled(self) -> "Iterator[PieceState]":
         for pieces in self.pieces.values():
@@ -253,6 +261,11 @@ class Progress:
             pieces[half] = PieceState(doubt=piece.doubt, reason=piece.reason)
 
     # --- what the others ask ---
+
+    @property
+    def approval(self) -> log.Approval | None:
+        """The last yes: the one that counts."""
+        return self.approvals[-1] if self.approvals else None
 
     @property
     def send_seconds(self) -> float:

@@ -142,6 +142,11 @@ class RunDir:
         """The report to look at, and the one to paste."""
         return self.path / "report.html", self.path / "report.md"
 
+    @property
+    def receipts(self) -> tuple[Path, Path]:
+        """The receipt to give away, as a page and as JSON."""
+        return self.path / "receipt.html", self.path / "receipt.json"
+
     def exists(self) -> bool:
         """Tell whether this is a run, or what is left of one."""
         return any((self.path / name).exists() for name in ("plan.json", *_RECORDS))

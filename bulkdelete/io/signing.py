@@ -8,15 +8,18 @@ from pathlib import Path
 from bulkdelete.errors import UsageError
 
 NAMESPACE = "bulkdelete"
-"""What a signature is for: one made for git or mail does not pass here."""
+"""What a signature on a plan is for: one made for git or mail does not pass here."""
+
+RECEIPT = "bulkdelete-receipt"
+"""What a signature on a receipt is for: none on a plan passes for one, nor the other way round."""
 
 _PATIENCE = 60
 _SEEN_BY_SSH = ("PATH", "HOME", "SSH_AUTH_SOCK", "SSH_ASKPASS", "DISPLAY", "TERM")
 
 
-def sign(message: bytes, key: Path) -> bytes:
+def sign(message: bytes, key: Path, namespace: str = NAMESPACE) -> bytes:
     """Return the signature of `message` by a private key (or a public one that an agent holds)."""
-    ended = _keygen(["sign", "-q", "-f", str(key)], message)
+    ended = _keygen(["sign", "-q", "-n", namespace, "-f", str(key)], message)
     if ended.returncode or b"SIGNATURE" not in ended.stdout:
         raise UsageError(
             "sign",
@@ -34,15 +37,15 @@ def signer(message: bytes, signature: bytes, allowed: Path) -> str | None:
         place = ["-s", str(file), "-f", str(allowed)]
         found = _keygen(["find-principals", *place], b"")
         for principal in found.stdout.decode("utf-8", "replace").splitlines():
-            if not _keygen(["verify", *place, "-I", principal], message).returncode:
+            if not _keygen(
+                ["verify", "-n", NAMESPACE, *place, "-I", principal], message
+            ).returncode:
                 return principal
     return None
 
 
 def _keygen(words: list[str], message: bytes) -> subprocess.CompletedProcess[bytes]:
-    command = ["ssh-keygen", "-Y", words[0], *words[1:]]
-    if words[0] != "find-principals":
-        command += ["-n", NAMESPACE]
+    command = ["ssh-keygen", "-Y", *words]
     seen = {name: os.environ[name] for name in _SEEN_BY_SSH if name in os.environ}
     try:
         return subprocess.run(  # noqa: S603 - no shell, and words of our own

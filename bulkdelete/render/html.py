@@ -47,7 +47,7 @@ _UNSHOWABLE = re.compile(
 )
 
 
-class _Segment(NamedTuple):
+class Segment(NamedTuple):
     """A piece of the bar, in units of its width."""
 
     state: str
@@ -60,14 +60,14 @@ def render(report: Mapping[str, Any]) -> str:
     """Return the page of a full report (`core.full`), given as builtins."""
     ids = report["ids"]
     shown = [(name, seconds, _SPENT[name]) for name, seconds in _spent(report["slots_s"]).items()]
-    return _template().render(
+    return template("report.html.jinja").render(
         report=report,
         plan=report["plan"],
         title=f"{report['made_by']}: {report['run_id']}",
         verdict=verdict(report),
         mood=_mood(report),
         states=[(state.value, ids[state], MEANINGS[state]) for state in State],
-        segments=_segments(ids),
+        segments=segments(ids),
         charts=charts(report),
         strips=bands(report),
         ends=_HOW,
@@ -117,7 +117,8 @@ def _set(
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a page's template, with what all pages need."""
     environment = Environment(
         loader=PackageLoader("bulkdelete", "render"),
         autoescape=True,
@@ -132,7 +133,7 @@ def _template() -> Template:
         "time": _time,
         "period": period,
     }
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(name)
 
 
 def _showable(value: object) -> object:
@@ -196,15 +197,15 @@ def _mood(report: Mapping[str, Any]) -> str:
     return "good" if ids[State.ACCEPTED] == _planned(ids) else "open"
 
 
-def _segments(ids: Mapping[str, int]) -> list[_Segment]:
+def segments(ids: Mapping[str, int]) -> list[Segment]:
     """Lay the states side by side, each that has any IDs wide enough to be seen."""
     counts = {state.value: ids[state] for state in State if ids[state]}
     total = sum(counts.values())
     widths = {name: max(_BAR * count / total, _THINNEST) for name, count in counts.items()}
     scale = _BAR / sum(widths.values()) if widths else 1.0
-    found: list[_Segment] = []
+    found: list[Segment] = []
     at = 0.0
     for name, width in widths.items():
-        found.append(_Segment(name, counts[name], round(at, 2), round(width * scale, 2)))
+        found.append(Segment(name, counts[name], round(at, 2), round(width * scale, 2)))
         at += width * scale
     return found

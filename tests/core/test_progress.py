@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -446,6 +447,26 @@ def test_facts_about_the_run() -> None:
     assert not progress.abandoned
     assert replayed(start(1.0), seal(9.0), start(10.0)).seal is None
     assert replayed(start(1.0), log.Abandon(at=11.0)).abandoned
+
+
+def test_every_approval_is_kept_and_the_last_counts() -> None:
+    """A run that was renewed shows who said yes at first, too."""
+    renewed = msgspec.structs.replace(APPROVAL, who="bo", renewed=True)
+    progress = replayed(APPROVAL, start(1.0), renewed)
+    assert (progress.approvals, progress.approval) == ([APPROVAL, renewed], renewed)
+    assert replayed().approval is None
+
+
+@pytest.mark.parametrize(
+    ("said", "paused"), [((), False), (("yes",), True), (("yes", "no"), False), (("no",), False)]
+)
+def test_a_pause_lasts_until_it_is_taken_back(said: tuple[str, ...], paused: bool) -> None:
+    """Or until the next process start, which knows nothing of it; another setting is none."""
+    words = [log.Setting(name="paused", value=one, at=2.0) for one in said]
+    progress = replayed(start(1.0), *words, log.Setting(name="rate", value="yes"))
+    assert progress.paused is paused
+    progress.apply(start(9.0))
+    assert not progress.paused
 
 
 def test_the_seconds_of_all_sittings_are_added() -> None:

@@ -140,6 +140,6 @@ def _run(coroutine: "Coroutine[Any, Any, int]", *, hooks: Hooks) -> int:
 
 def freeze() -> None:
     """Let the children share what the parent has."""
-    html._template()
+    html.template("report.html.jinja")
     gc.collect()
     gc.freeze()

@@ -10,7 +10,9 @@ from bulkdelete.core import checkpoint as log
 from bulkdelete.core.full import FullReport
 from bulkdelete.core.timeline import Timeline
 from bulkdelete.render.html import render
+from bulkdelete.render.receipt import render as rendered
 from tests.conftest import Emulate, Program
+from tests.core.test_receipt import made, signature, verification
 from tests.faults.chromium import Fields, dump, tab
 from tests.render.test_html import (
     HOSTILE,
@@ -91,12 +93,20 @@ async def test_the_page_shows_the_numbers_of_report_json(
     assert found == {field: shown(report, field) for field in found}
 
 
+def receipt() -> dict[str, Any]:
+    """Return the receipt of a run with a name of an operator that does not end."""
+    found = made({"accepted": 5, "rejected": 3}, verification(), signatures=(signature(b"key"),))
+    return msgspec.to_builtins(found) | {"made_by": "o" * 200}  # type: ignore[no-any-return]
+
+
 PAGES = {"empty": empty, "finished": finished, "interrupted": interrupted, "million": million}
 
 
 async def test_nothing_overflows_and_every_text_can_be_read(tmp_path: Path) -> None:
     """Empty, small, and of a million chunks: at each width, light, dark, and on paper."""
     pages = {name: written(tmp_path, name, make()) for name, make in PAGES.items()}
+    pages["receipt"] = tmp_path / "receipt.html"
+    pages["receipt"].write_text(rendered(receipt()), "utf-8")
     assert pages["million"].stat().st_size < 400_000
     async with tab(tmp_path / "profile") as browser:
         for page in pages.values():

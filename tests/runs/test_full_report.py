@@ -4,20 +4,19 @@ import asyncio
 import json
 import re
 import signal
-from pathlib import Path
 
 import msgspec
+import pytest
 
 from bulkdelete.core.full import FullReport
 from tests.conftest import Emulate, Program
-from tests.render.schema import schema
-
-DOCS = Path(__file__).parents[2] / "docs"
+from tests.render.schema import DOCS, PUBLISHED, schema
 
 
-def test_the_published_schema_is_the_reports() -> None:
-    """docs/report.schema.json is made from what the program writes."""
-    assert (DOCS / "report.schema.json").read_text("utf-8") == schema()
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_schemas_are_the_programs(name: str) -> None:
+    """Those in docs/ are made from what the program writes."""
+    assert (DOCS / name).read_text("utf-8") == schema(PUBLISHED[name])
 
 
 async def test_reports_of_a_finished_run(program: Program, emulate: Emulate) -> None:
