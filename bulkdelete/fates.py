@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.core import index as codes
 from bulkdelete.core.model import Kind, State
-from bulkdelete.reading import batches, layout_of, reading_of
+from bulkdelete.reading import batches, kept, layout_of, reading_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -56,24 +56,43 @@ class _Places:
                 self._seq[kind] += 1
         return self._seq[kind], position
 
+    def skip(self, kind: Kind, count: int) -> None:
+        """Go past so many planned IDs of this kind."""
+        while count:
+            step = min(count, self._size - self._count[kind] % self._size)
+            self.next(kind)
+            self._count[kind] += step - 1
+            count -= step
+
 
 async def fates(
-    plan: "Plan", parts: "Sequence[Part]", index: "IndexFile", progress: "Progress"
+    plan: "Plan",
+    parts: "Sequence[Part]",
+    index: "IndexFile",
+    progress: "Progress",
+    only: str | None = None,
 ) -> "AsyncGenerator[list[Fate], None]":
-    """Read the input again and yield, batch by batch, what became of each ID."""
+    """Read the input again and yield, batch by batch, what became of each ID.
+
+    With `only`, the batches that do not hold this ID are passed over, and cells are not kept.
+    """
     reading = reading_of(plan)
     places = _Places(index, plan.bound.chunk_size)
     record = out = 0
     for part in parts:
         layout = await layout_of(part, reading)
-        async with aclosing(batches(part, layout, keep_cells=True)) as stream:
+        async with aclosing(batches(part, layout, keep_cells=only is None)) as stream:
             async for batch in stream:
                 others = index.codes(record, len(batch.ids))
-                numbers = iter(index.reasons(out, sum(c == codes.OUT for c in others.values())))
+                left_out = sum(code == codes.OUT for code in others.values())
+                if only is None or only in batch.ids:
+                    numbers = iter(index.reasons(out, left_out))
+                    yield list(_fates(part, layout, batch, others, places, progress, plan, numbers))
+                else:
+                    for kind, ids in kept(batch, others):
+                        places.skip(kind, len(ids))
                 record += len(batch.ids)
-                found = list(_fates(part, layout, batch, others, places, progress, plan, numbers))
-                out += sum(code == codes.OUT for code in others.values())
-                yield found
+                out += left_out
 
 
 def _fates(  # noqa: PLR0913, PLR0917 - one step of the walk above

@@ -1,11 +1,10 @@
-"""What happened: plan + checkpoint (+ input) -> summary, reports, outcome files, one ID's story.
+"""What happened: plan + checkpoint -> summary and reports.
 
 All of it is derived; nothing here is believed by the sending side.
 """
 
-from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,18 +13,15 @@ from bulkdelete.core import stamps
 from bulkdelete.core.full import FullReport, full
 from bulkdelete.core.timeline import Timeline
 from bulkdelete.core.verification import Verification, says
-from bulkdelete.errors import IntegrityError, UsageError
-from bulkdelete.fates import fates
+from bulkdelete.errors import IntegrityError
 from bulkdelete.io import files, journal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
-    from bulkdelete.fates import Fate
     from bulkdelete.io.rundir import RunDir
-    from bulkdelete.reading import Part
 
 
 def state_of(plan: "Plan", progress: "Progress", *, busy: bool) -> str:
@@ -149,35 +145,6 @@ def write(
     for path, page in zip(run.pages, (html.render(facts), markdown.render(facts)), strict=True):
         stamped = stamps.stamp(f"{page}\n<!-- checksum: {stamps.BLANK} -->\n".encode())
         files.replace(path, stamped)
-
-
-# --- one ID ---
-
-
-async def story(
-    run: "RunDir", plan: "Plan", parts: "Sequence[Part]", progress: "Progress", identifier: str
-) -> "list[dict[str, Any]]":
-    """Tell what happened to one ID: one entry for each time that it stands in the input."""
-    index = run.index(plan)
-    try:
-        found: list[Fate] = []
-        async with aclosing(fates(plan, parts, index, progress)) as stream:
-            async for fated in stream:
-                found.extend(one for one in fated if one.identifier == identifier)
-    finally:
-        index.close()
-    if not found:
-        raise UsageError("unknown_id", "this ID is not in the input of the run")
-    return [
-        {
-            "where": fate.place,
-            "kind": fate.kind.value,
-            "state": fate.state.value,
-            "reason": fate.reason or None,
-            "chunk": fate.chunk,
-        }
-        for fate in found
-    ]
 
 
 def day(at: float) -> str:

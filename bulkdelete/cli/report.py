@@ -53,7 +53,8 @@ def report(  # noqa: PLR0913 - its flags
     """Write reports and outcome files of a run; tell what happened to one ID."""
 
     async def body(console: "Console") -> int:
-        from bulkdelete import outcome_files, reporting, shredding
+        from bulkdelete import outcome_files, reporting, shredding, tracing
+        from bulkdelete.cli import story
         from bulkdelete.cli.common import parts_of
         from bulkdelete.cli.console import report_lines
         from bulkdelete.cli.summary import step_summary
@@ -79,10 +80,10 @@ def report(  # noqa: PLR0913 - its flags
             await check_unchanged(plan, parts)
         if id is not None:
             one = sys.stdin.readline().rstrip("\n") if id == STDIN_PATH else id
-            story = await reporting.story(run, plan, parts, progress, one)
-            console.object({"schema": "bulkdelete.story/1", "found": story})
-            for entry in story:
-                console.result(_sentence(entry))
+            entries = await tracing.story(run, plan, parts, progress, one)
+            console.object({"schema": tracing.SCHEMA, "found": entries})
+            for entry in entries:
+                console.result("\n".join(story.lines(entry)))
             return 0
         examples = outcome_files.Examples() if wanted or shred else None
         if wanted:
@@ -136,12 +137,3 @@ def _format(name: str) -> str:
     if name not in {"csv", "jsonl"}:
         raise UsageError("bad_value", "--outcome-format: csv or jsonl is wanted")
     return name
-
-
-def _sentence(entry: "dict[str, object]") -> str:
-    where = f"{entry['where']} ({entry['kind']}): {entry['state']}"
-    if entry["chunk"] is not None:
-        where += f", chunk {entry['chunk']}"
-    if entry["reason"]:
-        where += f", {entry['reason']}"
-    return where

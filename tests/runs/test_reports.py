@@ -104,18 +104,6 @@ async def test_jsonl_outcomes_are_exact(program: Program, emulate: Emulate) -> N
     assert found["reason"] == ""
 
 
-async def test_the_story_of_one_id(program: Program, emulate: Emulate) -> None:
-    """`report --id` says where an ID stood, its state, and its chunk; an unknown one is exit 2."""
-    path, ids = program.ids(250)
-    await emulate()
-    assert (await program.run(path)).code == 0
-    told = await program("report", program.run_dir(), "--id", ids[120], "--json")
-    (entry,) = told.json["found"]
-    assert (entry["state"], entry["chunk"]) == ("accepted", 1)
-    assert entry["where"].endswith("list.csv:122")
-    assert (await program("report", program.run_dir(), "--id", "nobody")).code == 2
-
-
 async def test_many_parts_and_gzip_are_one_input(program: Program, emulate: Emulate) -> None:
     """A glob of plain and compressed parts, hard-stopped in between, ends with each ID once."""
     parts = program.place / "parts"
