@@ -3,6 +3,7 @@
 All of it is derived; nothing here is believed by the sending side.
 """
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from bulkdelete.core import report as reports
 from bulkdelete.core import stamps
 from bulkdelete.core.full import FullReport, full
 from bulkdelete.core.timeline import Timeline
+from bulkdelete.core.times import Window
 from bulkdelete.core.verification import Verification, says
 from bulkdelete.errors import IntegrityError
 from bulkdelete.io import files, journal
@@ -24,18 +26,32 @@ if TYPE_CHECKING:
     from bulkdelete.io.rundir import RunDir
 
 
+ALIVE = frozenset({"running", "paused"})
+"""States of a run that a process holds."""
+
+
 def state_of(plan: "Plan", progress: "Progress", *, busy: bool) -> str:
     """Name the state of a run, as the summary shows it."""
     if progress.abandoned:
         return "abandoned"
     if busy:
-        return "running"
+        return "paused" if progress.paused or _closed(progress) else "running"
     if progress.seal is not None:
         return "finished"
     if not progress.starts:
         return "draft" if plan.draft else "planned"
     stop = progress.stopped
     return "stopped" if stop is not None and stop.exit < 128 else "interrupted"  # noqa: PLR2004
+
+
+def _closed(progress: "Progress") -> bool:
+    """Tell whether a process that is alive waits for the hours of its --window."""
+    window = progress.starts[-1].settings.get("window") if progress.starts else None
+    if window is None:
+        return False
+    now = time.localtime()
+    seconds = now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec
+    return bool(Window.parse(window).closed_for(seconds))
 
 
 def summary(

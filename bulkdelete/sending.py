@@ -268,7 +268,7 @@ class Sender:
         return job
 
     async def _deliver(self, job: Job) -> None:
-        while closed := self._closed_for():  # noqa: ASYNC110 - a clock tells nobody
+        while closed := self.closed_for():  # noqa: ASYNC110 - a clock tells nobody
             await asyncio.sleep(min(closed, _LOOK_AT_CLOCK))
         if job.retry and self._doubt_too_old(job):
             self._give_up_on(job)
@@ -410,7 +410,7 @@ class Sender:
             return
         self._timers.append(loop.call_later(min(1.0, self._limits.give_up_after / 2), self._patrol))
 
-    def _closed_for(self) -> int:
+    def closed_for(self) -> int:
         """Return how many seconds it is until the window of --window opens."""
         window = self._limits.window
         if window is None:
@@ -421,7 +421,7 @@ class Sender:
     # --- stopping ---
 
     def _may_send(self) -> bool:
-        if self._error is not None or self._closed_for():
+        if self._error is not None or self.closed_for():
             return False
         try:
             guards.check_alive(self._approval, self._dispatcher.wall())

@@ -42,7 +42,7 @@ class Credentials:
 _SHOWN = (
     *("max_in_flight", "leave_free", "rate", "max_deletes", "expect_count", "max_invalid"),
     *("max_failures", "hold_after", "plan_ttl", "on_ambiguous", "max_attempts", "timeout"),
-    *("grace", "give_up_after", "max_duration"),
+    *("grace", "give_up_after", "max_duration", "window"),
 )
 """What a report may show of the settings."""
 

@@ -27,6 +27,7 @@ from bulkdelete.turns import Meter, Slots, Turns
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 
+    from bulkdelete.core import live
     from bulkdelete.core.index import ChunkEntry
     from bulkdelete.core.model import Chunk
     from bulkdelete.core.plan import Plan
@@ -54,7 +55,7 @@ class View:
     progress: "Progress"
     sender: Sender
     meter: Meter
-    pacer: Pacer
+    look: "Callable[[], live.Answer]"
 
 
 class OpenTransport(Transport, AbstractAsyncContextManager[object], Protocol):
@@ -216,9 +217,11 @@ class Start:
             journal=journal,
             wall=wall,
             leave_free=settings.leave_free,
+            counts=self.plan.counts,
+            progress=self.progress,
         )
         display = asyncio.create_task(
-            self.watch(View(self.plan, self.progress, sender, meter, pacer))
+            self.watch(View(self.plan, self.progress, sender, meter, steering.look))
         )
         try:
             self.world.watch_signals(sender.interrupt)

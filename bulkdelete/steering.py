@@ -7,11 +7,14 @@ import structlog
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core import live
+from bulkdelete.core import report as reports
 from bulkdelete.errors import BulkdeleteError, Stopped, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bulkdelete.core.plan import Counts
+    from bulkdelete.core.progress import Progress
     from bulkdelete.io.journal import Journal
     from bulkdelete.io.pacing import Pacer
     from bulkdelete.sending import Sender
@@ -31,17 +34,22 @@ class Steering:
     journal: "Journal"
     wall: "Callable[[], float]"
     leave_free: int
+    counts: "Counts"
+    progress: "Progress"
 
     async def follow(self, line: bytes) -> bytes:
         """Follow the command of one line; return the line to answer."""
         try:
             await self._follow(live.command(line))
         except BulkdeleteError as error:
-            return live.encode(self._answer(str(error)))
-        return live.encode(self._answer())
+            return live.encode(self.look(str(error)))
+        return live.encode(self.look())
 
-    def _answer(self, error: str = "") -> live.Answer:
-        state = "paused" if self.turns.paused else "running"
+    def look(self, error: str = "") -> live.Answer:
+        """Say how the run stands."""
+        held, seconds = self._held()
+        state = "paused" if held in {"paused", "window"} else "running"
+        balance = reports.balance(self.counts, self.progress)
         return live.Answer(
             ok=not error,
             error=error,
@@ -49,7 +57,21 @@ class Steering:
             max_in_flight=self.meter.cap + self.leave_free,
             rate=self.pacer.rate,
             in_flight=self.meter.in_flight,
+            cap=self.meter.cap,
+            done=balance.accepted + balance.rejected,
+            planned=balance.planned,
+            retries=self.sender.tally.retries,
+            throttled=self.sender.tally.throttled,
+            held=held,
+            held_s=round(seconds, 1),
         )
+
+    def _held(self) -> tuple[str, float]:
+        if self.sender.stopping:
+            return "", 0.0
+        held, seconds = self.turns.held()
+        closed = self.sender.closed_for()
+        return ("window", closed) if closed and held != "paused" else (held, seconds)
 
     async def _follow(self, command: live.Command) -> None:
         match command:
@@ -61,6 +83,8 @@ class Steering:
             case live.Unpause():
                 await self._note("paused", "no")
                 self.turns.unpause()
+            case live.Look():
+                pass
             case live.Stop():
                 self.sender.halt(
                     Stopped(

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from bulkdelete.io.slots import Lease
 
 
+_WORTH_SAYING = 1.0
+"""Seconds from which on being held back is told."""
+
+
 class Slots(Protocol):
     """Who keeps the account's slots."""
 
@@ -146,6 +150,23 @@ class Turns:
 
     def _seconds(self) -> float | None:
         return None if self.paused else self.gate.wait(self._out, self.now())
+
+    def held(self) -> tuple[str, float]:
+        """Name what keeps turns from being handed out ("": nothing), and for how long (0: open).
+
+        Waiting for an answer, or for less than a second, is no holding.
+        """
+        now = self.now()
+        wait = max(0.0, self.gate.not_before - now)
+        if self.paused:
+            return "paused", 0.0
+        if self.gate.broken:
+            return "outage", wait
+        if wait >= _WORTH_SAYING:
+            return "gate", wait
+        if self.blocked_since is not None and now - self.blocked_since >= _WORTH_SAYING:
+            return "slots", 0.0
+        return "", 0.0
 
     def depart(self, turn: Turn) -> bool:
         """Leave with a turn that was taken; False when it may not be used any more."""

@@ -1,8 +1,11 @@
 """The meter: what share of the slots was in use while there was work for them."""
 
+from typing import Any
+
 import pytest
 
-from bulkdelete.turns import Meter
+from bulkdelete.core.gate import BREAKER_AFTER, Gate
+from bulkdelete.turns import Meter, Turns
 
 
 def test_nothing_is_measured_before_the_canarys_answer() -> None:
@@ -44,3 +47,33 @@ def test_an_outage_counts_as_idle_until_the_stop() -> None:
     meter.change(-1, 10.0)
     meter.stop(40.0)
     assert meter.utilisation == pytest.approx(0.25)
+
+
+class NoSlots:
+    """Has none to give."""
+
+    async def acquire(self) -> Any:  # noqa: ANN401 - never returns
+        """Fail: nobody asks here."""
+        raise NotImplementedError
+
+    def resize(self, count: int) -> None:
+        """Have as many as before."""
+
+
+async def test_what_holds_the_turns_is_named() -> None:
+    """Who paused it first, then an outage, a hint to wait, and slots that others have."""
+    turns = Turns(Gate(3), NoSlots(), lambda: 0.0, 1.0)
+    assert turns.held() == ("", 0.0)
+    turns.blocked_since = turns.now() - 5.0
+    assert turns.held() == ("slots", 0.0)
+    turns.gate.not_before = turns.now() + 0.5
+    assert turns.held()[0] == "slots"
+    turns.gate.not_before = turns.now() + 60.0
+    held, seconds = turns.held()
+    assert (held, 50.0 < seconds <= 60.0) == ("gate", True)
+    for _ in range(BREAKER_AFTER):
+        turns.gate.failed(turns.now(), None, 0.0)
+    held, seconds = turns.held()
+    assert (held, 50.0 < seconds <= 60.0) == ("outage", True)
+    turns.pause()
+    assert turns.held() == ("paused", 0.0)

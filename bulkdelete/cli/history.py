@@ -87,7 +87,7 @@ def _row(run: "RunDir") -> Row:
         state=report.state,
         exit_code=report.exit_code,
         made=plan.created,
-        ended=progress.last_at if progress.starts and report.state != "running" else None,
+        ended=progress.last_at if progress.starts and report.state not in reporting.ALIVE else None,
         ids=report.ids,
         in_flight=report.in_flight.ids,
         verified=_verified(report),

@@ -1,15 +1,20 @@
-"""Progress: a bar for a person, a line each ten seconds for a log."""
+"""Progress: a bar for a person, a line each ten seconds for a log. Of this run, or of another's."""
 
 import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
 
-from bulkdelete.core import report as reports
-
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TextIO
+
     from bulkdelete.cli.console import Console
+    from bulkdelete.core.live import Answer
     from bulkdelete.starting import View
+
+    Look = Callable[[], Awaitable[Answer | None]]
+    """Says how the run stands; None when it is over."""
 
 _log = structlog.get_logger("bulkdelete")
 
@@ -17,41 +22,57 @@ LINE_SECONDS = 10.0
 BAR_SECONDS = 0.25
 
 
-def _done(view: "View") -> tuple[int, int]:
-    balance = reports.balance(view.plan.counts, view.progress)
-    return balance.accepted + balance.rejected, balance.planned
+class Speed:
+    """IDs a second since it was first asked."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def __call__(self, done: int) -> float:
+        """Return the mean until now."""
+        now = asyncio.get_running_loop().time()
+        began, before = self._first = self._first or (now, done)
+        return (done - before) / (now - began) if now > began else 0.0
 
 
 async def watch(console: "Console", view: "View") -> None:
-    """Show progress until cancelled."""
+    """Show the progress of this run until cancelled."""
     if console.bar:
-        await _bar(view, color=console.color)
+        import sys
+
+        async def look() -> "Answer":
+            return view.look()
+
+        await bar(look, sys.stderr, color=console.color)
     elif not console.quiet:
-        await _lines(view)
+        await _log_lines(view)
 
 
-async def _lines(view: "View") -> None:
-    loop = asyncio.get_running_loop()
-    began, (done_before, _) = loop.time(), _done(view)
+async def _log_lines(view: "View") -> None:
+    speed = Speed()
+    speed(view.look().done)
     while True:
         await asyncio.sleep(LINE_SECONDS)
-        done, planned = _done(view)
-        rate = (done - done_before) / (loop.time() - began)
+        found = view.look()
+        rate = speed(found.done)
+        held = {"held": found.held, "held_s": found.held_s} if found.held else {}
         _log.info(
             "run.progressed",
-            done=done,
-            planned=planned,
+            done=found.done,
+            planned=found.planned,
             ids_per_s=round(rate),
-            in_flight=view.meter.in_flight,
-            max_in_flight=view.meter.cap,
-            rate=view.pacer.rate,
-            retries=view.sender.tally.retries,
-            throttled=view.sender.tally.throttled,
-            eta_s=round((planned - done) / rate) if rate else None,
+            in_flight=found.in_flight,
+            max_in_flight=found.cap,
+            rate=found.rate,
+            retries=found.retries,
+            throttled=found.throttled,
+            eta_s=_left(found, rate),
+            **held,
         )
 
 
-async def _bar(view: "View", *, color: bool) -> None:
+async def bar(look: "Look", stream: "TextIO", *, color: bool) -> None:
+    """Show a bar until the run is over, or until cancelled."""
     from rich.console import Console as Terminal
     from rich.progress import (
         BarColumn,
@@ -69,37 +90,78 @@ async def _bar(view: "View", *, color: bool) -> None:
         TextColumn("{task.fields[retries]} retries"),
         TextColumn("{task.fields[throttled]} throttled (429)"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[held]}"),
     )
-    terminal = Terminal(stderr=True, no_color=not color)
-    done, planned = _done(view)
-    loop = asyncio.get_running_loop()
-    began, before = loop.time(), done
-    with Progress(*columns, console=terminal) as bar:
-        task = bar.add_task(
-            "", total=planned, completed=done, speed=0.0, in_flight="", retries=0, throttled=0
+    speed = Speed()
+    with Progress(*columns, console=Terminal(file=stream, no_color=not color)) as shown:
+        task = shown.add_task(
+            "", total=None, speed=0.0, in_flight="", retries=0, throttled=0, held=""
         )
+        found = await look()
         try:
-            while True:
+            while found is not None:
+                _refresh(shown, task, found, speed)
                 await asyncio.sleep(BAR_SECONDS)
-                _refresh(bar, task, view, before, loop.time() - began)
-        finally:
-            _refresh(bar, task, view, before, loop.time() - began)
+                found = await look()
+        except asyncio.CancelledError:
+            if (last := await look()) is not None:
+                _refresh(shown, task, last, speed)
+            raise
 
 
-def _refresh(bar: object, task: object, view: "View", before: int, seconds: float) -> None:
-    done, _ = _done(view)
-    tally = view.sender.tally
-    bar.update(  # type: ignore[attr-defined]  # rich is imported late
+def _refresh(shown: object, task: object, found: "Answer", speed: Speed) -> None:
+    shown.update(  # type: ignore[attr-defined]  # rich is imported late
         task,
-        completed=done,
-        speed=(done - before) / seconds if seconds else 0.0,
-        in_flight=_limits(view),
-        retries=tally.retries,
-        throttled=tally.throttled,
+        total=found.planned,
+        completed=found.done,
+        speed=speed(found.done),
+        in_flight=limits(found),
+        retries=found.retries,
+        throttled=found.throttled,
+        held=holding(found),
     )
 
 
-def _limits(view: "View") -> str:
+def line(found: "Answer", rate: float) -> str:
+    """Say on one line what the bar shows."""
+    left = _left(found, rate)
+    parts = [
+        f"{found.done:,} of {found.planned:,} IDs",
+        f"{rate:,.0f} IDs/s",
+        limits(found),
+        f"{found.retries:,} retries",
+        f"{found.throttled:,} throttled (429)",
+    ]
+    parts += [f"{left:,} s to go"] if left is not None else []
+    return ", ".join(parts + ([holding(found)] if holding(found) else []))
+
+
+def _left(found: "Answer", rate: float) -> int | None:
+    """Return the seconds that are left, at this rate."""
+    return round((found.planned - found.done) / rate) if rate > 0 else None
+
+
+def limits(found: "Answer") -> str:
     """Say how many are in flight of how many, and the rate where one is set."""
-    pace = f", {view.pacer.rate:g}/s" if view.pacer.rate else ""
-    return f"{view.meter.in_flight} of {view.meter.cap} in flight{pace}"
+    pace = f", {found.rate:g}/s" if found.rate else ""
+    return f"{found.in_flight} of {found.cap} in flight{pace}"
+
+
+_HELD = {
+    "paused": "paused: nothing new starts until `live unpause`",
+    "window": "outside its --window",
+    "outage": "the server is ill: one request at a time tries it",
+    "gate": "held by the gate: the server asked for less",
+    "slots": "other processes have all the slots",
+    "log": "its process cannot be asked: read from the checkpoint",
+}
+
+
+def holding(found: "Answer") -> str:
+    """Say what keeps requests from starting; "" when nothing does."""
+    if found.state == "stopping":
+        return "stopping: what is in flight finishes"
+    if not found.held:
+        return ""
+    seconds = f", for {found.held_s:,.0f} s" if found.held_s >= 1 else ""
+    return f"{_HELD[found.held]}{seconds}"

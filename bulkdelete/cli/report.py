@@ -92,7 +92,7 @@ def report(  # noqa: PLR0913 - its flags
             )
             for path in paths.values():
                 console.note(f"  wrote {path}")
-        if found.state != "running":
+        if found.state not in reporting.ALIVE:
             kept = examples.found if examples is not None else None
             reporting.write(run, found, plan, progress, __version__, kept)
             step_summary(run)

@@ -23,17 +23,22 @@ def status(
         str | None,
         Parameter(help="Remove runs that ended longer ago than this (30d), never unfinished ones."),
     ] = None,
+    watch: Annotated[
+        bool, Parameter(help="Show the progress of a run that goes on, until it ends.")
+    ] = False,
     output: OutputFlags = _OUT,
 ) -> int:
     """Show what is known of one run, or of all. Exits 0 when the balance verifies."""
 
     async def body(console: "Console") -> int:
-        from bulkdelete.cli import history
+        from bulkdelete.cli import history, watching
         from bulkdelete.cli.common import load_settings
         from bulkdelete.cli.console import report_lines
         from bulkdelete.cli.summary import read
         from bulkdelete.io.rundir import RunDir
 
+        if watch:
+            await watching.watch(console, watching.named(run_dir))
         if run_dir is None:
             place = load_settings(output, {"runs_dir": runs_dir}).runs_dir
             return history.show(console, place, history.age(keep))

@@ -42,11 +42,20 @@ class Stop(_Command, frozen=True, tag="stop"):
     """End it in order, resumable: those in flight finish, nothing new starts."""
 
 
-Command = Tune | Pause | Unpause | Stop
+class Look(_Command, frozen=True, tag="look"):
+    """Change nothing; say how it stands."""
+
+
+Command = Tune | Pause | Unpause | Stop | Look
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """How the run stands after a command; `error` says why it was not followed."""
+    """How the run stands after a command; `error` says why it was not followed.
+
+    `cap` is `max_in_flight` less what is left to others; `done` of the `planned` IDs are accepted
+    or rejected. `held` names what keeps requests from starting ("": nothing does): paused, window,
+    outage, gate or slots (others have them all); for `held_s` more seconds, where that is known.
+    """
 
     ok: bool = True
     error: str = ""
@@ -54,6 +63,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     max_in_flight: int = 0
     rate: float | None = None
     in_flight: int = 0
+    cap: int = 0
+    done: int = 0
+    planned: int = 0
+    retries: int = 0
+    throttled: int = 0
+    held: str = ""
+    held_s: float = 0.0
 
 
 _command = msgspec.json.Decoder(Command)

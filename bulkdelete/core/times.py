@@ -43,6 +43,9 @@ class Window:
             raise ValueError("a window such as 22:00-06:00 is wanted, and it must not be empty")
         return cls(start, end)
 
+    def __str__(self) -> str:
+        return "-".join(f"{at // 3600:02d}:{at % 3600 // 60:02d}" for at in (self.start, self.end))
+
     def closed_for(self, second_of_day: int) -> int:
         """Return how many seconds it is until the window opens; 0 inside it."""
         length = (self.end - self.start) % _DAY

@@ -12,7 +12,7 @@ from bulkdelete.errors import UsageError
     "command",
     [
         *(live.Tune(max_in_flight=2), live.Tune(rate=0.0), live.Tune(max_in_flight=256, rate=0.5)),
-        *(live.Pause(), live.Unpause(), live.Stop()),
+        *(live.Pause(), live.Unpause(), live.Stop(), live.Look()),
     ],
 )
 def test_a_command_is_one_line_that_reads_back(command: live.Command) -> None:

@@ -53,6 +53,7 @@ HOUR = 3600
 def test_how_long_a_window_is_closed(window: str, at: int, closed: float) -> None:
     """To the second, on both sides, and over midnight."""
     assert Window.parse(window).closed_for(at) == closed
+    assert Window.parse(str(Window.parse(window))) == Window.parse(window)
 
 
 @pytest.mark.parametrize("text", ["", "22-6", "24:00-06:00", "22:60-06:00", "06:00-06:00", "22:00"])

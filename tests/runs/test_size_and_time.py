@@ -108,6 +108,12 @@ async def test_outside_its_window_nothing_is_sent(program: Program, emulate: Emu
     async with asyncio.timeout(30):
         while not any(b'"start"' in one.read_bytes() for one in runs.glob("[!.]*/checkpoint.log")):
             await asyncio.sleep(0.05)
+    assert (await program("status", program.run_dir(), "--json")).json["state"] == "paused"
+    watcher = await program.start("status", "--watch", program.run_dir())
+    assert watcher.stdout is not None
+    assert b"outside its --window, for " in await watcher.stdout.readline()
+    watcher.kill()
+    await watcher.communicate()
     process.terminate()
     async with asyncio.timeout(30):
         await process.wait()
