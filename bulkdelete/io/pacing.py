@@ -30,7 +30,7 @@ class Pacer:
 
     def __init__(self, rate: float | None) -> None:
         self._turn = asyncio.Lock()
-        self._waiting: asyncio.Future[None] | None = None
+        self._waiting: asyncio.Future[float] | None = None
         self.tune(rate)
 
     def tune(self, rate: float | None) -> None:
@@ -57,15 +57,15 @@ class Pacer:
             now = asyncio.get_running_loop().time()
             if not self._left or now >= self._stale_at:
                 # What an idle time left over is not saved up: it would come out as a burst.
-                await self._next_lot()
-                self._stale_at = asyncio.get_running_loop().time() + self._good_for
+                self._stale_at = await self._next_lot() + self._good_for
             self._left -= 1
             return self._stale_at
 
-    async def _next_lot(self) -> None:
-        """Wait for the next lot, at the rate of that time."""
+    async def _next_lot(self) -> float:
+        """Wait for the next lot, at the rate of that time; return when it was let out."""
+        let_out = asyncio.get_running_loop().time()
         while (limiter := self._limiter) is not None:
-            self._waiting = asyncio.ensure_future(limiter.acquire(self._lot))
+            self._waiting = asyncio.ensure_future(_let_out(limiter, self._lot))
             try:
                 await asyncio.wait((self._waiting,))
             finally:
@@ -73,5 +73,13 @@ class Pacer:
                 self._waiting = None
                 done.cancel()
             if not done.cancelled():
+                let_out = done.result()
                 break
         self._left = self._lot
+        return let_out
+
+
+async def _let_out(limiter: AsyncLimiter, lot: int) -> float:
+    """Wait for so many; return the time in the same breath, for the limiter counts from there."""
+    await limiter.acquire(lot)
+    return asyncio.get_running_loop().time()

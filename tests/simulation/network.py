@@ -138,11 +138,11 @@ class SimTransport:
         if path != CLEVERTAP.delete_path:
             raise ViolationError("S3", f"a request to {path}")
         deadline = loop.time() + self._timeout
-        if seconds := self._server.draw_connect():
-            self._fire("connect_slow")
-            await asyncio.sleep(min(seconds, self._timeout))
         fault = self._server.draw_fault(len(self._judge.sent) + 1, loop.time())
         connected = fault not in NO_CONNECTION
+        if connected and (seconds := self._server.draw_connect()):
+            self._fire("connect_slow")
+            await asyncio.sleep(min(seconds, self._timeout))
         if connected and not await clear():
             self._fire("withheld")
             return Lost("withheld", sent=False)
