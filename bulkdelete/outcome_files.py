@@ -151,7 +151,7 @@ class _Jsonl:
 
     def add(self, fate: "Fate") -> None:
         record: dict[str, Any]
-        if fate.layout.format is Format.JSONL:
+        if fate.layout.is_json and fate.layout.path:
             record = _object(fate)
         else:
             names, cells = _columns(fate)

@@ -25,6 +25,7 @@ from bulkdelete.core.model import Batch, Chunk, Kind, State
 from bulkdelete.core.shapes import proven
 from bulkdelete.errors import InputError, UsageError
 from bulkdelete.io import source
+from bulkdelete.io.inflating import BLOCK
 from bulkdelete.reading import STDIN, Part, batches, kept, layout_of, own_marks
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class _Survey:
     def _expect(self, part: Part, batch: Batch) -> None:
         """Guess from the first batch how many IDs a part of one kind holds; an archive, fewer."""
         if isinstance(batch.kinds, Kind):
-            blocks = part.path.stat().st_size / source.BLOCK
+            blocks = part.path.stat().st_size / BLOCK
             guess = self._planned[batch.kinds] + int(len(batch.ids) * max(1.0, blocks * 1.02))
             self._seen.expect(min(guess, _GUESS), batch.kinds)
 
@@ -335,6 +336,8 @@ class _Survey:
             account=wish.account,
             format=_once(layout.format.value for layout in layouts),
             delimiter=_once(layout.delimiter for layout in layouts),
+            quote=wish.reading.quote or "",
+            escape=wish.reading.escape or "",
             encoding=wish.reading.encoding,
             header=wish.reading.header,
             column=_once(_column(layout) for layout in layouts),
@@ -356,6 +359,8 @@ def said(reading: Reading) -> plans.Reading:
     return plans.Reading(
         format=reading.format.value,
         delimiter=reading.delimiter,
+        quote=reading.quote,
+        escape=reading.escape,
         encoding=reading.encoding,
         column=reading.column,
         header=reading.header,
@@ -419,7 +424,7 @@ def _kind(layouts: "Sequence[Layout]", reading: Reading) -> str:
 
 
 def _column(layout: Layout) -> str:
-    if layout.format is Format.JSONL:
+    if layout.is_json:
         return ".".join(layout.path)
     return str(layout.column) if layout.format is Format.CSV else ""
 
@@ -469,7 +474,7 @@ async def _protect_list(part: Part, rules: ProtectRules, hasher: "hashlib._Hash"
     """Add one list's entries to `rules` and return how many there are."""
     layout, kinds = await _protect_layout(part)
     # One column under a header is a file of lines, too: rather protect more than less.
-    wildcards = layout.format is not Format.JSONL and layout.width == 1
+    wildcards = not layout.is_json and layout.width == 1
     # A first line that is no known header may be an entry that somebody wants protected.
     loose = layout.header_names if kinds and layout.format is Format.CSV else ()
     entries = sum(rules.add(name, tuple(Kind), wildcards=False) for name in loose)

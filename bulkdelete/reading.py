@@ -17,6 +17,7 @@ from bulkdelete.core.outcomes import MARKER, read_mark, unescape
 from bulkdelete.core.records import open_parser
 from bulkdelete.errors import InputError, IntegrityError
 from bulkdelete.io import source
+from bulkdelete.io.inflating import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -47,7 +48,7 @@ async def layout_of(part: Part, reading: Reading) -> Layout:
     complete = True
     async with aclosing(source.blocks(part.path)) as blocks:
         async for block in blocks:
-            if len(head) >= source.BLOCK:
+            if len(head) >= BLOCK:
                 complete = False
                 break
             head += block
@@ -91,7 +92,7 @@ async def own_marks(part: Part, layout: Layout) -> set[tuple[State, float]]:
 
     Each record says it, because such files are put together; an empty set: it is not our own.
     """
-    if layout.format is Format.JSONL:
+    if layout.is_json:
         if not await _mentions_marker(part):
             return set()
     elif MARKER not in layout.header_names:
@@ -101,7 +102,7 @@ async def own_marks(part: Part, layout: Layout) -> set[tuple[State, float]]:
     async with aclosing(batches(part, layout, keep_cells=True)) as stream:
         async for batch in stream:
             for cells in batch.cells or ():
-                if layout.format is Format.JSONL:
+                if layout.is_json:
                     found.add(_json_marker(cells[0]))
                 else:
                     found.update(cells[place] for place in places if place < len(cells))
@@ -133,6 +134,8 @@ def reading_of(plan: "Plan") -> Reading:
     return Reading(
         format=Format(said.format),
         delimiter=said.delimiter,
+        quote=said.quote,
+        escape=said.escape,
         encoding=said.encoding,
         column=said.column,
         header=said.header,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from bulkdelete.core.dialect import character
 from bulkdelete.core.guards import PLAN_LIVES
 from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.live import FASTEST, MOST_IN_FLIGHT, SLOWEST
@@ -178,13 +179,6 @@ def _paths(value: Any) -> tuple[Path, ...]:  # noqa: ANN401 - text, or any value
     return tuple(_path(one if isinstance(one, str) else str(one)) for one in values)
 
 
-def _delimiter(value: Any) -> str:  # noqa: ANN401 - text, or any value of TOML
-    value = {"tab": "\t", "\\t": "\t"}.get(value, value)
-    if value not in {",", ";", "\t", "|"}:
-        raise ValueError("one of , ; TAB | is wanted")
-    return str(value)
-
-
 @dataclass(frozen=True, slots=True)
 class _Field:
     """How a setting is read, and from where it may come.
@@ -208,8 +202,10 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "column": _Field(_text),
     "no_header": _Field(_flag, default=False),
     "explode": _Field(_flag, default=False),
-    "format": _Field(_choice("auto", "csv", "jsonl", "lines", "parquet"), "auto"),
-    "delimiter": _Field(_delimiter),
+    "format": _Field(_choice("auto", "csv", "jsonl", "json", "lines", "parquet"), "auto"),
+    "delimiter": _Field(lambda value: character("--delimiter", _text(value))),
+    "quote": _Field(lambda value: value if value == "none" else character("--quote", _text(value))),
+    "escape": _Field(lambda value: character("--escape", _text(value))),
     "encoding": _Field(_text, "utf-8"),
     "region": _Field(_text, place=True),
     "endpoint": _Field(_text, place=True),
@@ -328,7 +324,7 @@ def checked(name: str, value: str) -> Any:  # noqa: ANN401 - any setting
 
 def _checked(one: _Field, value: Any, where: str) -> Any:  # noqa: ANN401 - any setting
     texts = value if isinstance(value, list | tuple) else (value,)
-    if any(isinstance(text, str) and not text.strip() for text in texts):
+    if any(isinstance(text, str) and not text.strip() and text != "\t" for text in texts):
         raise UsageError("blank", f"{where} is blank; a blank value never means a default")
     try:
         return one.parse(value)
@@ -385,6 +381,8 @@ def _settings(values: Mapping[str, Any], host: str | None) -> Settings:
         reading=Reading(
             format=Format(values["format"]),
             delimiter=values["delimiter"],
+            quote=values["quote"],
+            escape=values["escape"],
             encoding=values["encoding"],
             column=values["column"],
             header=not values["no_header"],

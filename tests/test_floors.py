@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1] / PACKAGE
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("version", "errors", "core.model"),
     ("core",),
-    ("io.room",),
+    ("io.room", "io.inflating"),
     (
         *("io.files", "io.journal", "io.source", "io.names", "io.connections", "io.slots"),
         "io.signing",

@@ -33,14 +33,24 @@ class InputFlags:
         bool, Parameter(group=_INPUT, help="Cells hold bracketed lists: each item is an ID.")
     ] = False
     format: Annotated[
-        str | None, Parameter(group=_INPUT, help="auto, csv, jsonl, lines or parquet.")
+        str | None, Parameter(group=_INPUT, help="auto, csv, jsonl, json, lines or parquet.")
     ] = None
     delimiter: Annotated[
-        str | None, Parameter(group=_INPUT, help="One of , ; TAB | (default: found out).")
+        str | None,
+        Parameter(group=_INPUT, help="Between CSV columns (, ; TAB | are found out)."),
     ] = None
-    encoding: Annotated[str | None, Parameter(group=_INPUT, help="utf-8 (default) or latin-1.")] = (
-        None
-    )
+    quote: Annotated[
+        str | None,
+        Parameter(group=_INPUT, help='Around CSV cells (default: "); none: they mean nothing.'),
+    ] = None
+    escape: Annotated[
+        str | None,
+        Parameter(group=_INPUT, help="Before a CSV character that is meant so: backslash."),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        Parameter(group=_INPUT, help="utf-8 (default) or latin-1; UTF-16 is found out."),
+    ] = None
 
 
 @Parameter(name="*")

@@ -3,7 +3,6 @@
 import json
 from typing import TYPE_CHECKING
 
-from bulkdelete.core.layout import Format
 from bulkdelete.core.times import instant
 from bulkdelete.errors import InputError, UsageError
 
@@ -17,7 +16,7 @@ class ActivityColumn:
 
     def __init__(self, layout: "Layout", name: str, column: str) -> None:
         self._name = name
-        self._path = tuple(column.split(".")) if layout.format is Format.JSONL else ()
+        self._path = tuple(column.split(".")) if layout.is_json else ()
         self._place = -1
         if self._path:
             return

@@ -107,9 +107,12 @@ class BlockParser(ABC):
             batch, used, lines = self._parse(data[start:cut], final=final)
             start += self._move(used, lines)
         self._carry = data[start:]
-        if content_length(self._carry) > MAX_RECORD:
+        if self._carry_too_long(self._carry):
             raise too_long(self._line)
         return batch
+
+    def _carry_too_long(self, carry: bytes) -> bool:
+        return content_length(carry) > MAX_RECORD
 
     def _move(self, used: int, lines: int) -> int:
         self._offset += used
@@ -130,11 +133,14 @@ class BlockParser(ABC):
             return data.decode(self._layout.encoding, "surrogateescape"), False
 
     def _batch(self, found: Found) -> Batch | None:
+        return self._batch_at(found, *self.place)
+
+    def _batch_at(self, found: Found, offset: int, line: int) -> Batch | None:
         if not found.ids:
             return None
         kinds = found.kinds if self._layout.kind is None else self._layout.kind
         cells = found.cells if self._keep_cells else None
-        return Batch(found.ids, kinds, found.lines, *self.place, found.faults, cells)
+        return Batch(found.ids, kinds, found.lines, offset, line, found.faults, cells)
 
 
 def last_line_end(data: bytes) -> int:

@@ -20,6 +20,7 @@ from bulkdelete.core.blocks import (
     too_long,
 )
 from bulkdelete.core.csv_rows import TYPES, Rows, kinds_of, read_rows, slices, with_line_feeds
+from bulkdelete.core.dialect import Dialect
 from bulkdelete.core.lists import items
 from bulkdelete.core.model import Batch, Kind
 from bulkdelete.errors import InputError
@@ -45,6 +46,7 @@ class CsvParser(BlockParser):
         super().__init__(layout, offset, line, keep_cells=keep_cells)
         self._header_due = layout.has_header and offset == 0
         self._delimiter = layout.delimiter
+        self._dialect = Dialect(layout.delimiter, layout.quote, layout.escape)
         self._kind = layout.kind or Kind.IDENTITY
         plain = not layout.is_list and not keep_cells
         self._bare = plain and layout.width == 1
@@ -68,7 +70,7 @@ class CsvParser(BlockParser):
         if self._header_due:
             return Parsed(None, 0, 0)
         text, clean = self._decode(data)
-        if self._delimiter and '"' in text:
+        if self._delimiter and any(one in text for one in self._dialect.special):
             return self._parse_quoted(data, text, final=final, clean=clean)
         return self._parse_plain(data, text, clean=clean)
 
@@ -125,7 +127,7 @@ class CsvParser(BlockParser):
         InputError when one is too long, or at the end when a quote is still open.
         """
         raw = data.splitlines(keepends=True)
-        rows = read_rows(list(io.StringIO(text, newline="")), self._delimiter)
+        rows = read_rows(list(io.StringIO(text, newline="")), self._dialect)
         offsets = [0, *accumulate(map(len, raw))]
         bounds = [0, *(offsets[end] for end in rows.ends)]
         starts = [0, *rows.ends]

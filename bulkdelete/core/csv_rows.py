@@ -9,6 +9,8 @@ from bulkdelete.core.model import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bulkdelete.core.dialect import Dialect
+
 TYPES = {"i": Kind.IDENTITY, "I": Kind.IDENTITY, "g": Kind.GUID, "G": Kind.GUID}
 """What the cells of a `Type` column say."""
 
@@ -57,13 +59,13 @@ def kinds_of(types: list[str]) -> list[Kind] | None:
         return None
 
 
-def read_rows(lines: list[str], delimiter: str) -> Rows:
+def read_rows(lines: list[str], dialect: "Dialect") -> Rows:
     """Read the records that are whole; what is left of the lines is the start of another."""
     rows = Rows([], [], [])
     source = iter(lines)
     done = 0
     while done < len(lines):
-        reader = csv.reader(source, delimiter=delimiter, strict=True)
+        reader = dialect.reader(source, strict=True)
         start = done
         try:
             for cells in reader:
@@ -72,7 +74,7 @@ def read_rows(lines: list[str], delimiter: str) -> Rows:
                 rows.ends.append(done)
         except csv.Error:
             seen = chain(lines[done : start + reader.line_num], source, (_PROBE,))
-            cells, count = _read_leniently(seen, delimiter)
+            cells, count = _read_leniently(seen, dialect)
             if not 0 < count <= len(lines) - done:
                 break
             done += count
@@ -82,13 +84,13 @@ def read_rows(lines: list[str], delimiter: str) -> Rows:
     return rows
 
 
-def _read_leniently(lines: "Iterator[str]", delimiter: str) -> tuple[list[str], int]:
+def _read_leniently(lines: "Iterator[str]", dialect: "Dialect") -> tuple[list[str], int]:
     """Read the record at which the strict reader stopped, and count its lines.
 
     It ends where a spreadsheet would end it. When the count goes past the last line, to the probe,
     a quote is still open; 0 when a cell is past the csv module's own limit, which is past ours.
     """
-    reader = csv.reader(lines, delimiter=delimiter)
+    reader = dialect.reader(lines, strict=False)
     try:
         return next(reader), reader.line_num
     except csv.Error:

@@ -4,8 +4,12 @@ import csv
 import io
 import re
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bulkdelete.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DELIMITERS = ",;\t|"
 """The delimiters that are looked for; any other has to be named."""
@@ -13,19 +17,49 @@ DELIMITERS = ",;\t|"
 _ROWS_TO_COMPARE = 100
 
 
-def delimiter(text: str, name: str, given: str | None) -> str:
-    """Return the delimiter: the one given, else the one that the first record shows ("," if none).
+class Dialect(NamedTuple):
+    """The characters of a CSV file; no `quote`: quotes mean nothing; no `escape`: nor does that."""
+
+    delimiter: str
+    quote: str = '"'
+    escape: str = ""
+
+    @property
+    def special(self) -> tuple[str, ...]:
+        """The characters that make a line more than cells between delimiters."""
+        return tuple(one for one in (self.quote, self.escape) if one)
+
+    def reader(self, lines: "Iterable[str]", *, strict: bool) -> "Any":  # noqa: ANN401
+        """Return a reader of the csv module."""
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quotechar=self.quote or None,
+            escapechar=self.escape or None,
+            quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
+            strict=strict,
+        )
+
+
+def find(text: str, name: str, given: str | None, quote: str | None, escape: str | None) -> Dialect:
+    """Return the dialect: as given, the delimiter as the first record shows it ("," if none does).
 
     `text` is the head of the part called `name`. Where several could be it, those count that cut
     the next records into as many columns; InputError when that leaves not exactly one.
     """
+    dialect = Dialect(",", _quote(quote), "" if escape is None else character("--escape", escape))
     if given is not None:
-        return _checked(given)
-    bare = re.sub(r'"[^"]*"?', "", text.lstrip("\r\n"))
+        return _distinct(dialect._replace(delimiter=character("--delimiter", given)))
+    bare = text.lstrip("\r\n")
+    if dialect.quote:
+        bare = re.sub("{0}[^{0}]*{0}?".format(re.escape(dialect.quote)), "", bare)
     first = re.split(r"[\r\n]", bare, maxsplit=1)[0]
-    found = [one for one in DELIMITERS if one in first]
+    found = [one for one in DELIMITERS if one in first and one not in dialect.special]
     if len(found) > 1:
-        found = [one for one in found if _consistent(rows(text, one, _ROWS_TO_COMPARE))]
+        tried = {
+            one: rows(text, dialect._replace(delimiter=one), _ROWS_TO_COMPARE) for one in found
+        }
+        found = [one for one in found if _consistent(tried[one])]
         if len(found) != 1:
             raise InputError(
                 "which_delimiter",
@@ -33,14 +67,14 @@ def delimiter(text: str, name: str, given: str | None) -> str:
                 "say --delimiter",
                 where=name,
             )
-    return found[0] if found else ","
+    return _distinct(dialect._replace(delimiter=found[0] if found else ","))
 
 
-def rows(text: str, delimiter: str, limit: int) -> list[list[str]]:
+def rows(text: str, dialect: Dialect, limit: int) -> list[list[str]]:
     """Read up to `limit` records, fewer when a quote is out of place; blank lines are none."""
     found: list[list[str]] = []
     with suppress(csv.Error):
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+        for row in dialect.reader(io.StringIO(text, newline=""), strict=True):
             if row:
                 found.append(row)
             if len(found) == limit:
@@ -48,13 +82,35 @@ def rows(text: str, delimiter: str, limit: int) -> list[list[str]]:
     return found
 
 
-def _checked(given: str) -> str:
-    found = {"\\t": "\t", "tab": "\t"}.get(given, given)
-    if len(found) != 1 or not found.isascii() or found.isalnum() or found in '"\r\n\0':
+_SPELLED = {"\\t": "\t", "tab": "\t", "backslash": "\\"}
+_SPELLED |= {f"\\x{code:02x}": chr(code) for code in range(1, 0x20)}
+
+
+def character(flag: str, given: str) -> str:
+    """Read one character that a flag gives, or its name."""
+    found = _SPELLED.get(given, given)
+    if len(found) != 1 or not found.isascii() or found.isalnum() or found in "\r\n\0":
         raise UsageError(
-            "delimiter", "--delimiter takes one ASCII character that is no letter, digit or quote"
+            "dialect",
+            f"{flag} takes one ASCII character that is no letter, digit or line end"
+            " (tab, backslash and \\x01 are understood)",
         )
     return found
+
+
+def _quote(given: str | None) -> str:
+    if given is None:
+        return '"'
+    return "" if given == "none" else character("--quote", given)
+
+
+def _distinct(dialect: Dialect) -> Dialect:
+    used = (dialect.delimiter, *dialect.special)
+    if len(set(used)) < len(used):
+        raise UsageError(
+            "dialect", "--delimiter, --quote and --escape are three different characters"
+        )
+    return dialect
 
 
 def _consistent(table: list[list[str]]) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bulkdelete.core import columns, dialect
+from bulkdelete.core.json_elements import RECORDS, first_element, is_empty_array, opens_array
 from bulkdelete.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Format(StrEnum):
     AUTO = "auto"
     CSV = "csv"
     JSONL = "jsonl"
+    JSON = "json"
     LINES = "lines"
 
 
@@ -37,11 +39,14 @@ class Reading:
     """What the user said about the input; None and AUTO leave it to be found out.
 
     `column` is a header name, a JSON path (`a.b`, `a[].b`), or with `header=False` a 0-based
-    number. `explode` says that the values of the ID column are bracketed lists of IDs.
+    number. `explode` says that the values of the ID column are bracketed lists of IDs. `quote` and
+    `escape` are those of CSV; "none" for the first: quotes mean nothing.
     """
 
     format: Format = Format.AUTO
     delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
     encoding: str = "utf-8"
     column: str | None = None
     header: bool = True
@@ -56,7 +61,8 @@ class Layout:
     `empty`: the part holds nothing, so nothing more is known. `bom` is the length of its byte
     order mark; `width` the number of CSV columns; `column` the index of the ID column,
     `type_column` that of the column which holds each ID's kind. `path` are the JSON keys that lead
-    to the ID; `key[]` goes into each element of an array. `kind` is None when `type_column`
+    to the ID; `key[]` goes into each element of an array; none at all when the record itself is the
+    ID. `envelope`: the array of records is a member of an object. `kind` is None when `type_column`
     decides, or when the part is empty and nobody said.
     `is_list`: the values are bracketed lists. `notes` are sentences for the user;
     `header_names` may hold personal data when the file has no header after all: do not store them.
@@ -65,17 +71,25 @@ class Layout:
     format: Format
     empty: bool = False
     delimiter: str = ""
+    quote: str = '"'
+    escape: str = ""
     encoding: str = "utf-8"
     has_header: bool = False
     bom: int = 0
     width: int = 0
     column: int = 0
     path: tuple[str, ...] = ()
+    envelope: bool = False
     kind: "Kind | None" = None
     type_column: int | None = None
     is_list: bool = False
     header_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_json(self) -> bool:
+        """Each record is a JSON value, the one cell of it."""
+        return self.format in {Format.JSONL, Format.JSON}
 
 
 def sniff(head: bytes, name: str, reading: Reading, *, complete: bool) -> Layout:
@@ -90,6 +104,10 @@ def sniff(head: bytes, name: str, reading: Reading, *, complete: bool) -> Layout
     body = head[bom:]
     chosen = _format(body, name, reading)
     blank = Layout(chosen, encoding=encoding, bom=bom, kind=reading.id_type)
+    if chosen is Format.JSON:
+        if complete and (not body.strip() or is_empty_array(body)):
+            return replace(blank, empty=True)
+        return _json(body, columns.Wish(name, reading.column, reading.id_type), reading, blank)
     if not complete:
         body = body[: max(body.rfind(b"\n"), body.rfind(b"\r")) + 1]
     if not body.strip(b"\r\n"):
@@ -120,7 +138,7 @@ def _bom(head: bytes, name: str, encoding: str) -> int:
     if wide or 3 * head.count(0) > len(head):
         raise InputError(
             "utf16",
-            "this is UTF-16 or UTF-32 text, or not text at all",
+            "this is UTF-32 text, or UTF-16 without a byte order mark, or not text at all",
             "convert it first, for example: iconv -f UTF-16 -t UTF-8 IN > OUT",
             where=name,
         )
@@ -128,7 +146,10 @@ def _bom(head: bytes, name: str, encoding: str) -> int:
         return 0
     if encoding != "utf-8":
         raise InputError(
-            "encoding", "the file says it is UTF-8", "leave out --encoding", where=name
+            "encoding",
+            "its byte order mark says that it is UTF-8 or UTF-16",
+            "leave out --encoding",
+            where=name,
         )
     return len(codecs.BOM_UTF8)
 
@@ -139,19 +160,22 @@ _EXTENSIONS = {
     "jsonl": Format.JSONL,
     "ndjson": Format.JSONL,
 }
+_ARCHIVES = re.compile(r"\.(?:gz|gzip|bz2|xz|zst|zstd)\Z")
 _JSON_ARRAY = re.compile(rb'\s*\[\s*(?:[\[{"\]]|$)')
 
 
 def _format(body: bytes, name: str, reading: Reading) -> Format:
     if reading.format is not Format.AUTO:
         return reading.format
-    extension = name.lower().removesuffix(".gz").rpartition(".")[2]
+    extension = _ARCHIVES.sub("", name.lower()).rpartition(".")[2]
+    if _EXTENSIONS.get(extension) is Format.CSV:
+        return Format.CSV
+    if _JSON_ARRAY.match(body):
+        return Format.JSON
+    if body.lstrip().startswith(b"{"):
+        return Format.JSON if opens_array(body) else Format.JSONL
     if extension in _EXTENSIONS:
         return _EXTENSIONS[extension]
-    if body.lstrip().startswith(b"{"):
-        return Format.JSONL
-    if _JSON_ARRAY.match(body):
-        raise _json_array(name)
     if reading.column is not None or reading.delimiter is not None or not reading.header:
         return Format.CSV
     return _table_or_lines(body.lstrip(b"\r\n"), name)
@@ -173,15 +197,6 @@ def _table_or_lines(body: bytes, name: str) -> Format:
     )
 
 
-def _json_array(name: str) -> InputError:
-    return InputError(
-        "json_array",
-        "there is no JSON object on a line of its own at its start (a JSON array, perhaps)",
-        "give one JSON object per line (JSONL), for example: jq -c '.[]' IN > OUT.jsonl",
-        where=name,
-    )
-
-
 def _empty(blank: Layout, name: str, *, complete: bool) -> Layout:
     if complete:
         return replace(blank, empty=True)
@@ -194,8 +209,8 @@ def _empty(blank: Layout, name: str, *, complete: bool) -> Layout:
 
 
 def _csv(text: str, wish: columns.Wish, reading: Reading, blank: Layout) -> Layout:
-    delimiter = dialect.delimiter(text, wish.name, reading.delimiter)
-    rows = dialect.rows(text, delimiter, 1)
+    found = dialect.find(text, wish.name, reading.delimiter, reading.quote, reading.escape)
+    rows = dialect.rows(text, found, 1)
     if not rows or re.search("[\udc80-\udcff]", "".join(rows[0])):
         raise InputError(
             "bad_header",
@@ -206,15 +221,26 @@ def _csv(text: str, wish: columns.Wish, reading: Reading, blank: Layout) -> Layo
     first = tuple(rows[0])
     base = replace(
         blank,
-        delimiter=delimiter,
+        delimiter=found.delimiter,
+        quote=found.quote,
+        escape=found.escape,
         has_header=reading.header,
         width=len(first),
         is_list=reading.explode,
-        notes=(f"CSV with the delimiter {delimiter!r} and {len(first)} column(s)",),
+        notes=(f"CSV with {_described(found)} and {len(first)} column(s)",),
     )
     if not reading.header:
         return _headless(base, wish)
     return _with_header(replace(base, header_names=first), wish)
+
+
+def _described(found: dialect.Dialect) -> str:
+    words = [f"the delimiter {found.delimiter!r}"]
+    if found.quote != '"':
+        words.append(f"the quote {found.quote!r}" if found.quote else "no quotes")
+    if found.escape:
+        words.append(f"the escape {found.escape!r}")
+    return ", ".join(words)
 
 
 def _headless(base: Layout, wish: columns.Wish) -> Layout:
@@ -252,17 +278,63 @@ def _with_header(base: Layout, wish: columns.Wish) -> Layout:
 
 
 def _jsonl(body: bytes, wish: columns.Wish, reading: Reading, blank: Layout) -> Layout:
-    path, header = _json_path(body, wish, blank.encoding)
+    keys = _first_keys(body, blank.encoding)
+    if not keys and wish.column is None:
+        raise InputError(
+            "no_json_lines",
+            "there is no JSON object on a line of its own at its start",
+            "give one JSON object per line, for example: jq -c . IN > OUT.jsonl;"
+            " or say --format json for an array of them",
+            where=wish.name,
+        )
+    return _with_keys(blank, keys, wish, reading, "JSONL")
+
+
+def _json(body: bytes, wish: columns.Wish, reading: Reading, blank: Layout) -> Layout:
+    """Look at the first element of an array: its keys, or the ID itself."""
+    envelope = body.lstrip().startswith(b"{")
+    blank = replace(blank, envelope=envelope)
+    first = first_element(body)
+    if first is None:
+        raise InputError(
+            "broken_json",
+            "its beginning is no JSON array, or the first element of one is not whole or too long",
+            "check that this is the right file",
+            where=f"{wish.name}: line 1",
+        )
+    what = f"the JSON array {RECORDS!r}" if envelope else "a JSON array"
+    keys: list[str] = []
+    with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        record = msgspec.json.decode(first.decode(blank.encoding))
+        if isinstance(record, str) and wish.column is None:
+            kind = columns.needed_kind(wish)
+            note = f"{what}; each element is one ID, as {kind}"
+            return replace(blank, kind=kind, is_list=reading.explode, notes=(note,))
+        keys = list(record) if isinstance(record, dict) else []
+    if not keys and wish.column is None:
+        raise InputError(
+            "no_json_record",
+            "the first element of the JSON array is no object, and no text",
+            "give an array of objects; name the key with --column",
+            where=wish.name,
+        )
+    return _with_keys(blank, keys, wish, reading, what)
+
+
+def _with_keys(
+    blank: Layout, keys: list[str], wish: columns.Wish, reading: Reading, what: str
+) -> Layout:
+    path, header = _json_path(keys, wish)
     meaning = columns.known(header)
     kind = columns.kind_of(header, wish)
-    note = f"JSONL; the IDs are read from {'.'.join(path)!r}, as {kind}"
+    note = f"{what}; the IDs are read from {'.'.join(path)!r}, as {kind}"
     is_list = reading.explode or (meaning is not None and meaning.is_list)
-    return replace(blank, path=path, kind=kind, is_list=is_list, notes=(note,))
+    names = tuple(keys)
+    return replace(blank, path=path, kind=kind, is_list=is_list, header_names=names, notes=(note,))
 
 
-def _json_path(body: bytes, wish: columns.Wish, encoding: str) -> tuple[tuple[str, ...], str]:
+def _json_path(keys: list[str], wish: columns.Wish) -> tuple[tuple[str, ...], str]:
     if wish.column is None:
-        keys = _first_keys(body, wish.name, encoding)
         key = keys[columns.choose(keys, wish)]
         return (key,), key
     path = tuple(wish.column.split("."))
@@ -274,13 +346,13 @@ def _json_path(body: bytes, wish: columns.Wish, encoding: str) -> tuple[tuple[st
     return path, path[-1].removesuffix("[]")
 
 
-def _first_keys(body: bytes, name: str, encoding: str) -> list[str]:
+def _first_keys(body: bytes, encoding: str) -> list[str]:
     for line in body.split(b"\n"):
         with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             record = msgspec.json.decode(line.decode(encoding))
             if isinstance(record, dict) and record:
                 return list(record)
-    raise _json_array(name)
+    return []
 
 
 def _lines(wish: columns.Wish, reading: Reading, blank: Layout) -> Layout:

@@ -50,6 +50,8 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_seen: tuple[str, float] | None = None
     signatures: int = 0
     signers: str = ""
+    quote: str = ""
+    escape: str = ""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +87,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     header: bool
     id_type: str | None
     explode: bool
+    quote: str | None = None
+    escape: str | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +174,8 @@ _NAMES = {
     "account": "the account",
     "format": "the input's format",
     "delimiter": "the delimiter",
+    "quote": "--quote",
+    "escape": "--escape",
     "header": "the header setting",
     "column": "the ID column",
     "kind": "the kind of ID",

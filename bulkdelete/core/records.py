@@ -15,6 +15,7 @@ makes the rest of the part unreadable is an InputError with the line where it st
 from typing import TYPE_CHECKING, Protocol
 
 from bulkdelete.core.csv_records import CsvParser
+from bulkdelete.core.json_arrays import ArrayParser
 from bulkdelete.core.json_records import JsonParser
 from bulkdelete.core.layout import Format
 
@@ -52,5 +53,11 @@ def open_parser(
     the batches hold the cells of each record (the line, where there are no columns); a byte that
     is not valid in the encoding stands there as a surrogate escape.
     """
-    parser = JsonParser if layout.format is Format.JSONL else CsvParser
+    parser = _PARSERS.get(layout.format, CsvParser)
     return parser(layout, offset, line, keep_cells=keep_cells)
+
+
+_PARSERS: "dict[Format, type[CsvParser | JsonParser]]" = {
+    Format.JSONL: JsonParser,
+    Format.JSON: ArrayParser,
+}

@@ -1,6 +1,6 @@
 """Input files as blocks of bytes: opened once, hashed as they are stored, inflated on the way.
 
-Compression is known by content, not by name. Whatever is not a regular file of text or gzip is
+Compression and UTF-16 are known by content, not by name. Whatever is not a regular file is
 refused, before any of it is believed.
 """
 
@@ -8,38 +8,22 @@ import asyncio
 import glob
 import hashlib
 import os
-import re
 import stat
-import zlib
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import aiofiles
 
+from bulkdelete.core.transcoding import FromUtf16, is_utf16
 from bulkdelete.errors import InputError
+from bulkdelete.io.inflating import BLOCK, LONGEST_MAGIC, compression, open_archive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from aiofiles.threadpool.binary import AsyncFileIO
-
-BLOCK = 512 * 1024
-"""Bytes per read, and at most per step of inflation: small enough for the processor's cache."""
-
-MAX_RATIO = 100
-"""Bytes out per byte in: an archive that gives more is a bomb, once it has given enough."""
-
-BOMB_FREE_BYTES = 64 * 1024 * 1024
-"""What an archive may give before its ratio is looked at."""
-
-_GZIP = b"\x1f\x8b"
-_UNSUPPORTED = {
-    "zip": re.compile(rb"PK(?:\x03\x04|\x05\x06)"),
-    "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
-    "bzip2": re.compile(rb"BZh[1-9]1AY&SY"),
-    "xz": re.compile(rb"\xfd7zXZ\x00"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,37 +59,47 @@ def expand(inputs: "Sequence[str]") -> tuple[Path, ...]:
 async def blocks(
     path: Path, *, skip: int = 0, hasher: "hashlib._Hash | None" = None
 ) -> "AsyncGenerator[bytes, None]":
-    """Yield a file's content, inflated, without its first `skip` bytes, in blocks <= 512 KiB.
+    """Yield a file's content, inflated and in UTF-8, in blocks <= 512 KiB, from byte `skip` on.
 
     `hasher` is fed with all bytes as they are stored. InputError: `not_a_file`,
     `input_unreadable`, `archive_unsupported`, `archive_junk`, `archive_corrupt`, `archive_bomb`,
-    and after the last whole block `truncated_archive`.
+    and after the last whole block `truncated_archive` or `truncated_text`.
     """
     file = await _open(path)
     try:
         raw = await _read(file, path)
-        _refuse_archive(raw, path)
-        inflater = _Inflater(path) if raw.startswith(_GZIP) else None
-        if skip and hasher is None and inflater is None:
+        content = _Content(raw, path)
+        if skip and hasher is None and content.as_stored(raw):
             await file.seek(skip)
             raw, skip = await _read(file, path), 0
-        while raw:
-            # The next block is read while our caller parses this one.
-            ahead = asyncio.create_task(_read(file, path))
-            try:
-                await asyncio.sleep(0)  # so that reading begins
-                if hasher is not None:
-                    hasher.update(raw)
-                for block in inflater.feed(raw) if inflater else (raw,):
+        async with aclosing(_stored(file, path, raw, hasher)) as stored:
+            async for one in stored:
+                for block in content.feed(one):
                     if wanted := block[skip:]:
                         yield wanted
                     skip = max(0, skip - len(block))
-            finally:
-                raw = await ahead
-        if inflater:
-            inflater.close()
+        for block in content.close():
+            if wanted := block[skip:]:
+                yield wanted
+            skip = max(0, skip - len(block))
     finally:
         await file.close()
+
+
+async def _stored(
+    file: "AsyncFileIO", path: Path, raw: bytes, hasher: "hashlib._Hash | None"
+) -> "AsyncGenerator[bytes, None]":
+    """Yield `raw` and the rest of a file, as they are stored."""
+    while raw:
+        # The next block is read while our caller parses this one.
+        ahead = asyncio.create_task(_read(file, path))
+        try:
+            await asyncio.sleep(0)  # so that reading begins
+            if hasher is not None:
+                hasher.update(raw)
+            yield raw
+        finally:
+            raw = await ahead
 
 
 async def fingerprint(path: Path) -> Fingerprint:
@@ -190,76 +184,71 @@ def _unreadable(name: str, error: OSError) -> InputError:
     return InputError("input_unreadable", f"cannot be read: {error.strerror}", where=name)
 
 
-def _refuse_archive(head: bytes, path: Path) -> None:
-    for name, magic in _UNSUPPORTED.items():
-        if magic.match(head):
-            raise InputError(
-                "archive_unsupported",
-                f"this is a {name} archive; gzip is the one that is read",
-                "unpack it first",
-                where=str(path),
-            )
+class _Content:
+    """What a file holds: inflated, and UTF-16 turned into UTF-8."""
 
-
-class _Inflater:
-    """Inflates gzip of one or many members, in steps of bounded size."""
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, head: bytes, path: Path) -> None:
         self._where = str(path)
-        self._member = _member()
-        self._start = b""
-        self._taken = 0
-        self._given = 0
+        self._inflater = open_archive(head, self._where)
+        self._text: FromUtf16 | None = None
+        self._known = False
+        self._held = b""
+
+    def as_stored(self, head: bytes) -> bool:
+        """Tell that the stored bytes are the content; then they are taken from any place on."""
+        self._known = self._inflater is None and not is_utf16(head)
+        return self._known
 
     def feed(self, raw: bytes) -> "Iterator[bytes]":
-        """Yield what `raw` inflates to, in blocks of at most `BLOCK`."""
-        more = False
-        while raw or more:
-            if self._member.eof and not (raw := self._next_member(raw)):
+        """Yield the content of the next stored bytes."""
+        for block in self._inflater.feed(raw) if self._inflater else (raw,):
+            yield from self._decoded(block)
+
+    def close(self) -> "Iterator[bytes]":
+        """Yield what is left; InputError when there should be more."""
+        if self._inflater:
+            self._inflater.close()
+        if not self._known:
+            yield from self._begin(self._held)
+        if self._text:
+            try:
+                rest = self._text.close()
+            except ValueError as error:
+                raise InputError(
+                    "truncated_text",
+                    "its UTF-16 text ends in the middle of a character",
+                    "get the file again",
+                    where=self._where,
+                ) from error
+            yield from _in_steps(rest)
+
+    def _decoded(self, block: bytes) -> "Iterator[bytes]":
+        if not self._known:
+            # How a text is written is known by its first bytes; an archive may give one at a time.
+            self._held += block
+            if len(self._held) < LONGEST_MAGIC:
                 return
-            block = self._inflate(raw)
-            rest = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-            self._count(len(raw) - len(rest), len(block))
-            if block:
-                yield block
-            # A full step may have left output behind although no input is left.
-            raw, more = rest, len(block) == BLOCK and not self._member.eof
+            yield from self._begin(self._held)
+        elif self._text:
+            yield from _in_steps(self._text.feed(block))
+        else:
+            yield block
 
-    def close(self) -> None:
-        """Say that there is no more. InputError `truncated_archive` when there should be."""
-        if self._start:
-            raise self._error("archive_junk", "there is something after the archive's end")
-        if not self._member.eof:
-            raise self._error("truncated_archive", "the archive ends in the middle")
-
-    def _next_member(self, raw: bytes) -> bytes:
-        start = (self._start + raw).lstrip(b"\0")  # gzip allows zeros as padding
-        if len(start) < len(_GZIP):
-            self._start = start
-            return b""
-        if not start.startswith(_GZIP):
-            raise self._error("archive_junk", "there is something after the archive's end")
-        self._member, self._start = _member(), b""
-        return start
-
-    def _inflate(self, raw: bytes) -> bytes:
-        try:
-            return self._member.decompress(raw, BLOCK)
-        except zlib.error as error:
-            raise self._error("archive_corrupt", f"the archive is damaged ({error})") from error
-
-    def _count(self, taken: int, given: int) -> None:
-        self._taken += taken
-        self._given += given
-        if self._given > max(BOMB_FREE_BYTES, MAX_RATIO * self._taken):
-            raise self._error(
-                "archive_bomb", f"it inflates to more than {MAX_RATIO} times its size"
+    def _begin(self, head: bytes) -> "Iterator[bytes]":
+        self._known, self._held = True, b""
+        if self._inflater and (name := compression(head)):
+            raise InputError(
+                "archive_unsupported",
+                f"there is another archive ({name}) in this one",
+                "unpack it once first",
+                where=self._where,
             )
+        if is_utf16(head):
+            self._text = FromUtf16(head)
+            head = self._text.feed(head)
+        yield from _in_steps(head)
 
-    def _error(self, code: str, message: str) -> InputError:
-        hint = "get the file again, or unpack it yourself and look at it"
-        return InputError(code, message, hint, where=self._where)
 
-
-def _member() -> "zlib._Decompress":
-    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+def _in_steps(block: bytes) -> "Iterator[bytes]":
+    for start in range(0, len(block), BLOCK):
+        yield block[start : start + BLOCK]

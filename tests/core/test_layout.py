@@ -27,7 +27,7 @@ def code(
     """Return the code of the error that sniffing must end with."""
     with pytest.raises(UsageError) as caught:
         look(head, name, reading, complete=complete)
-    assert name in str(caught.value) or caught.value.code in {"encoding", "delimiter", "bad_column"}
+    assert name in str(caught.value) or caught.value.code in {"encoding", "dialect", "bad_column"}
     return caught.value.code
 
 
@@ -71,12 +71,79 @@ def test_i7_what_could_be_both_has_to_be_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "head", ['[{"identity":"a"}]', ' [\n{"identity":"a"}]', '["a"]', "[]", "["]
+    ("head", "path", "kind"),
+    [
+        ('[{"identity":"a"}]', ("identity",), IDENT),
+        (' [\n{"x":"]","guid":\n"a"},', ("guid",), GUID),
+        ('[{"a":[{"b":{}}],"objectId":"x"}]', ("objectId",), GUID),
+        ('{"status":"success","records":[{"identity":"a"}]}', ("identity",), IDENT),
+        ('{ "a": {"records": []}, "records" : [ {"identity":"a"} ,', ("identity",), IDENT),
+    ],
 )
-def test_a_json_array_is_refused(head: str) -> None:
-    """A JSON array is not JSONL, and is said to be what it is."""
-    assert code(head, "x.json", Reading(id_type=IDENT)) == "json_array"
-    assert code(head, "x.jsonl", Reading(id_type=IDENT)) == "json_array"
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl.gz", "x"])
+def test_a_json_array_is_known_by_content(
+    head: str, path: tuple[str, ...], kind: Kind, name: str
+) -> None:
+    """Also under the name of JSONL, and where it is the records of an API's answer."""
+    layout = look(head, name, complete=head.endswith(("]", "}")))
+    assert (layout.format, layout.path, layout.kind) == (Format.JSON, path, kind)
+    assert layout.envelope is head.startswith("{")
+    assert layout.is_json
+
+
+def test_a_json_array_of_ids() -> None:
+    """Text among the elements is the ID itself; its kind has to be said."""
+    layout = look('["a", "b"]', "x.json", Reading(id_type=GUID))
+    assert (layout.path, layout.kind, layout.empty) == ((), GUID, False)
+    assert code('["a"]', "x.json") == "id_type_needed"
+
+
+@pytest.mark.parametrize("head", ["[]", " [ ]\n", '{"status":"success","records":[ ],"next":1}'])
+def test_i1_an_empty_json_array_is_no_failure(head: str) -> None:
+    """No element, no ID."""
+    layout = look(head, "x.json")
+    assert (layout.format, layout.empty) == (Format.JSON, True)
+    assert look("\n", "x.json", Reading(format=Format.JSON)).empty
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("[", "broken_json"),
+        ('[{"a":"b"', "broken_json"),
+        ("[]x", "broken_json"),
+        ('["a" "b"]', "broken_json"),
+        ("[[1]]", "no_json_record"),
+        ('[["a"],', "no_json_record"),
+        ("[{}]", "no_json_record"),
+        ('[{"a":NaN}]', "no_json_record"),
+        ('[{"a":1,"b":2}]', "column_needed"),
+    ],
+)
+def test_a_json_array_that_shows_no_record_is_refused(head: str, expected: str) -> None:
+    """Its first element shows where the IDs are, or nothing is read."""
+    assert code(head, "x.json", Reading(id_type=IDENT)) == expected
+
+
+def test_the_first_element_need_not_show_the_key_that_is_named() -> None:
+    """Records need not have the same keys."""
+    said = Reading(column="a[].guid")
+    assert look('[{"b":1}]', "x.json", said).path == ("a[]", "guid")
+    assert look("[{}]", "x.json", said).path == ("a[]", "guid")
+    assert look('["x"]', "x.json", said).path == ("a[]", "guid")
+
+
+def test_json_that_is_said_to_be_an_array_must_be_one() -> None:
+    """--format json with something else."""
+    said = Reading(format=Format.JSON, id_type=IDENT)
+    assert code("identity\na\n", "x", said) == "broken_json"
+    assert code('{"identity":"a"}\n', "x", said) == "broken_json"
+
+
+def test_lines_that_are_said_to_be_json_must_show_one() -> None:
+    """--format jsonl with an array over many lines."""
+    said = Reading(format=Format.JSONL, id_type=IDENT)
+    assert code('[\n{"identity":\n"a"}]', "x", said) == "no_json_lines"
 
 
 def test_a_bracketed_line_is_no_json_array() -> None:
@@ -211,17 +278,61 @@ def test_i7_a_tie_of_delimiters_has_to_be_decided() -> None:
     assert look("identity;a,b\nx;y,z\n", reading=Reading(delimiter=";")).width == 2
 
 
-@pytest.mark.parametrize(("given", "taken"), [("\\t", "\t"), ("tab", "\t"), ("^", "^"), (" ", " ")])
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("\\t", "\t"), ("tab", "\t"), ("^", "^"), (" ", " "), ("\\x01", "\x01"), ("\x02", "\x02")],
+)
 def test_a_delimiter_can_be_given(given: str, taken: str) -> None:
     """Any ASCII character that is no letter, digit, quote or line end."""
     said = Reading(delimiter=given)
     assert look(f"identity{taken}name\n", reading=said).delimiter == taken
 
 
-@pytest.mark.parametrize("given", ["", ",,", "a", "1", '"', "\n", "\0", "é"])
+@pytest.mark.parametrize("given", ["", ",,", "a", "1", '"', "\n", "\0", "é", "none"])
 def test_a_delimiter_that_cannot_be_one_is_refused(given: str) -> None:
     """A letter or a quote as delimiter is a mistake."""
-    assert code("identity\n", reading=Reading(delimiter=given)) == "delimiter"
+    assert code("identity\n", reading=Reading(delimiter=given)) == "dialect"
+
+
+@pytest.mark.parametrize(
+    ("head", "said", "names", "note"),
+    [
+        ("identity,'a,b'\n", Reading(quote="'"), ("identity", "a,b"), 'the quote "\'"'),
+        ("identity;'a,b'\n", Reading(quote="'"), ("identity", "a,b"), "';'"),
+        ('identity,"a\n', Reading(quote="none"), ("identity", '"a'), "no quotes"),
+        ("identity,a\\,b\n", Reading(escape="\\"), ("identity", "a,b"), "the escape"),
+        ("identity,a\\,b\n", Reading(escape="backslash"), ("identity", "a,b"), "the escape"),
+        ('identity|"a\\"|b"\n', Reading(escape="\\"), ("identity", 'a"|b'), "the escape"),
+    ],
+)
+def test_quote_and_escape_can_be_given(
+    head: str, said: Reading, names: tuple[str, ...], note: str
+) -> None:
+    """As warehouses and databases unload: other quotes, none, a backslash."""
+    layout = look(head, reading=said)
+    assert layout.header_names == names
+    assert note in layout.notes[0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Reading(quote=",", delimiter=","),
+        Reading(escape='"'),
+        Reading(quote="|"),
+        Reading(quote="ab"),
+        Reading(escape=""),
+        Reading(escape="x"),
+    ],
+)
+def test_a_dialect_that_cannot_be_is_refused(said: Reading) -> None:
+    """One character cannot mean two things."""
+    head = "identity\n" if said.quote != "|" else "identity|x\n"
+    with pytest.raises(UsageError) as caught:
+        look(head, reading=said) if said.quote != "|" else look(
+            head, reading=Reading(quote="|", delimiter="|")
+        )
+    assert caught.value.code == "dialect"
 
 
 def test_i2_byte_order_marks() -> None:
@@ -351,7 +462,7 @@ def test_jsonl_in_latin_1() -> None:
     """Keys are read in the encoding that was said."""
     said = Reading(encoding="latin-1", id_type=IDENT)
     assert look(b'{"cl\xe9":"a"}\n', "x.jsonl", said).path == ("clé",)
-    assert code(b'{"cl\xe9":"a"}\n', "x.jsonl", Reading(id_type=IDENT)) == "json_array"
+    assert code(b'{"cl\xe9":"a"}\n', "x.jsonl", Reading(id_type=IDENT)) == "no_json_lines"
 
 
 def test_lines_have_no_columns() -> None:

@@ -77,6 +77,8 @@ OTHER_BOUND: dict[str, Any] = {
     "last_seen": ("seen", 1.0),
     "signatures": 1,
     "signers": "bb",
+    "quote": "'",
+    "escape": "\\",
 }
 
 

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,19 @@ DOTTED = Layout(Format.JSONL, path=("a", "id"), kind=GUID)
 JSON_LISTS = Layout(Format.JSONL, path=("id",), kind=IDENT, is_list=True)
 JSON_LATIN = Layout(Format.JSONL, path=("id",), kind=IDENT, encoding="latin-1")
 
-CSV_LAYOUTS = [ONE, TWO, FIRST_OF_TWO, HEADED, TYPED, LISTS, LINES, LATIN]
+QUOTED = Layout(Format.CSV, delimiter=",", width=2, column=1, kind=IDENT, quote="'")
+BARE = Layout(Format.CSV, delimiter=",", width=2, column=1, kind=IDENT, quote="")
+ESCAPED = Layout(Format.CSV, delimiter=",", width=2, column=1, kind=IDENT, escape="\\")
+ONLY_ESCAPED = Layout(Format.CSV, delimiter=",", width=2, kind=IDENT, quote="", escape="\\")
+ARRAY = Layout(Format.JSON, path=("id",), kind=IDENT)
+MARKED_ARRAY = Layout(Format.JSON, path=("id",), kind=IDENT, bom=3)
+TEXTS = Layout(Format.JSON, kind=IDENT)
+ANSWER = Layout(Format.JSON, path=("a[]", "id"), kind=GUID, envelope=True)
+LATIN_ARRAY = Layout(Format.JSON, path=("id",), kind=IDENT, encoding="latin-1")
+
+DIALECTS = [QUOTED, BARE, ESCAPED, ONLY_ESCAPED]
+ARRAYS = [ARRAY, MARKED_ARRAY, TEXTS, ANSWER, LATIN_ARRAY]
+CSV_LAYOUTS = [*DIALECTS, ONE, TWO, FIRST_OF_TWO, HEADED, TYPED, LISTS, LINES, LATIN]
 JSON_LAYOUTS = [JSONL, NESTED, DOTTED, JSON_LISTS, JSON_LATIN]
 
 
@@ -97,10 +110,14 @@ def faults(layout: Layout, data: bytes) -> list[str | None]:
     return [row[3] for row in flat(batches(layout, [data]))]
 
 
-CSV_BITS = r"""a bc " "" , \n \r \r\n i, g,x\n "a"\n [ ] a,b\n \x20 \0 \x0b \x0c \x1c"""
+CSV_BITS = r"""a bc " "" ' \x5c ,  \n \r \r\n i, g,x\n "a"\n [ ] a,b\n \x20 \0 \x0b \x0c \x1c"""
 JSON_BITS = r"""{"id":"a"}\n {"id":"b"}\r\n {"id":" "}\n \n \r \x20 x {"id":1}\n {"id":["a",2]}\n
     {"id":"a","id":"b"}\n {"\\u0069d":"c"}\n {"a":[{"id":"g"},{"id":null},3]}\n {"id":"[a,b]"}\n
     {"a":{"id":"g"}}\n {"id":"a"}\x20{"id":"b"}\n {"id":\n"a"}\n"""
+ARRAY_BITS = r"""[ ] , [ ] ,
+    {"id":"a"} {"id":"b"}, , \n \x20 \t "a" "a", "b] 1 nul {"id":["a",2]},\n
+    {"id":"a","id":"b"}, {"\\u0069d":"c"} {"a":[{"id":"g"},{"id":null},3]}, {"id":"[a,\\"b]"}\n,
+    {"records":[ {"x":1,"records":\n[ } ,"next":"x"} ]} {"id":\n"a"},\n {"id":"\\\\"},"""
 NON_ASCII = [b"\xff", b"\xe9", b"\xef\xbb\xbf", *(one.encode() for one in "é\u2028\x85")]
 
 
@@ -112,6 +129,12 @@ def made_of(bits: str) -> st.SearchStrategy[bytes]:
 
 csv_bytes = made_of(CSV_BITS)
 json_bytes = made_of(JSON_BITS)
+array_bytes = st.one_of(
+    made_of(ARRAY_BITS),
+    st.lists(made_of(ARRAY_BITS.replace("[ ] , [ ] ,\n", "")), max_size=9).map(
+        lambda parts: b"[" + b",".join([*parts, b'{"id":"z"}']) + b"]"
+    ),
+)
 cuts = st.lists(st.integers(0, 200), max_size=12)
 
 
@@ -132,10 +155,20 @@ def test_any_cut_of_jsonl_gives_the_same_records(
     assert read(layout, data, where) == read(layout, data)
 
 
+@given(st.sampled_from(ARRAYS), array_bytes, cuts)
+def test_any_cut_of_a_json_array_gives_the_same_records(
+    layout: Layout, data: bytes, where: list[int]
+) -> None:
+    """A JSON array: where the blocks are cut does not matter, nor for the error at the end."""
+    data = fit(layout, data)
+    assert read(layout, data, where) == read(layout, data)
+
+
 @given(
     st.one_of(
         st.tuples(st.sampled_from(CSV_LAYOUTS), csv_bytes),
         st.tuples(st.sampled_from(JSON_LAYOUTS), json_bytes),
+        st.tuples(st.sampled_from(ARRAYS), array_bytes),
     ),
     cuts,
     cuts,
@@ -155,7 +188,11 @@ def test_a_parser_opened_at_any_batch_gives_the_same_rest(
         assert flat(rest) == flat(found[number:])
 
 
-@given(st.sampled_from([*CSV_LAYOUTS, *JSON_LAYOUTS]), st.one_of(csv_bytes, json_bytes), cuts)
+@given(
+    st.sampled_from([*CSV_LAYOUTS, *JSON_LAYOUTS, *ARRAYS]),
+    st.one_of(csv_bytes, json_bytes, array_bytes),
+    cuts,
+)
 def test_keeping_the_cells_changes_nothing_else(
     layout: Layout, data: bytes, where: list[int]
 ) -> None:
@@ -504,3 +541,150 @@ def test_an_empty_layout_yields_nothing() -> None:
     layout = Layout(Format.CSV, empty=True)
     assert read(layout, b"\n") == []
     assert faults(layout, b"x\n") == ["ragged"]
+
+
+json_value = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=4)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+person = st.fixed_dictionaries({"id": st.text(max_size=5)}, optional={"x": json_value})
+
+
+@given(
+    st.lists(person, max_size=6), st.sampled_from([None, 0, 2]), st.booleans(), st.booleans(), cuts
+)
+def test_a_json_array_is_read_as_the_json_module_reads_it(
+    people: list[dict[str, str]], indent: int | None, ascii_only: bool, answer: bool, at: list[int]
+) -> None:
+    """Written in any way, with anything beside the IDs, in an API's answer or not."""
+    what = {"status": "success", "x": {"records": ["]"]}, "records": people, "next": [1]}
+    text = json.dumps(what if answer else people, indent=indent, ensure_ascii=ascii_only)
+    layout = Layout(Format.JSON, path=("id",), kind=IDENT, envelope=answer)
+    data = f" {text}\n".encode()
+    kept = batches(layout, pieces(data, at), keep_cells=True)
+    assert [json.loads(cells[0]) for batch in kept for cells in batch.cells or ()] == people
+    assert [row[0] for row in flat(kept)] == [one["id"] for one in people]
+    rows = read(layout, data, at)
+    assert rows == flat(kept)
+    lines = data.decode().split("\n")
+    assert all("{" in lines[row[2] - 1] for row in flat(kept))
+
+
+@pytest.mark.parametrize(
+    ("layout", "data", "line"),
+    [
+        (ARRAY, b'[{"id":"a"},\n{"id":"b"}', 2),
+        (ARRAY, b'[{"id":"a"}\n{"id":"b"}]', 1),
+        (ARRAY, b'[{"id":"a"},\n]', 2),
+        (ARRAY, b'[\n,{"id":"a"}]', 2),
+        (ARRAY, b'[{"id":"a"}]\n\n,', 3),
+        (ARRAY, b'\n{"id":"a"}', 2),
+        (ARRAY, b'[{"id":"a"}', 1),
+        (ARRAY, b"[", 1),
+        (ARRAY, b'[{"id":"a"},\n' + b"[" * 99 + b"]" * 99 + b"]", 2),
+        (ANSWER, b'{"records":[{"a":[]}]', 1),
+        (ANSWER, b'{"records":[]\n,"x"}', 2),
+        (ANSWER, b'{"next":1}', 1),
+    ],
+)
+def test_a_json_array_that_is_broken_is_refused(layout: Layout, data: bytes, line: int) -> None:
+    """What is not whole, or has something else between its elements, is no list."""
+    assert read(layout, data) == ("broken_json", f"line {line}")
+
+
+def test_what_is_wrong_in_an_element_is_a_fault_of_its_own() -> None:
+    """The others are read."""
+    data = b'[{"id":"a"},\n{"id":1}, {"x":"b"},\n{"id":"c"],{"id":"\xff"},\n\n3,{"id":NaN}]\n'
+    assert read(ARRAY, data) == [
+        ("a", IDENT, 1, None),
+        ("", IDENT, 2, "not_a_string"),
+        ("", IDENT, 2, "missing_key"),
+        ("", IDENT, 3, "bad_json"),
+        ("", IDENT, 3, "bad_encoding"),
+        ("", IDENT, 5, "not_an_object"),
+        ("", IDENT, 5, "bad_json"),
+    ]
+    assert read(TEXTS, b'["a",1,["b","c"],null]') == [
+        ("a", IDENT, 1, None),
+        ("", IDENT, 1, "not_a_string"),
+        ("b", IDENT, 1, None),
+        ("c", IDENT, 1, None),
+        ("", IDENT, 1, "not_a_string"),
+    ]
+    assert read(LATIN_ARRAY, b'[{"id":"\xe9"}]') == [("é", IDENT, 1, None)]
+
+
+def test_arrays_may_follow_each_other() -> None:
+    """Answers that were put together are one list."""
+    page = b'{"status":"success","records":[{"a":[{"id":"x"}]}],"next_cursor":"b"}\n'
+    assert read(ANSWER, page + b'{"records":[]}' + page) == [
+        ("x", GUID, 1, None),
+        ("x", GUID, 2, None),
+    ]
+    assert ids(ARRAY, b'[{"id":"a"}]\n[]\n[{"id":"b"}]') == ["a", "b"]
+
+
+@pytest.mark.parametrize("size", [1 << 10, 1 << 15, 1 << 18, 1 << 22])
+@pytest.mark.parametrize(
+    "element",
+    [
+        b'{"id":"' + LONG + b'"}',
+        b'{"id":"b"}' + b" " * 3 * MAX_RECORD,
+        b"[" * MAX_RECORD * 2,
+        b'{"id":"' + LONG * 3,
+    ],
+)
+def test_i6_an_element_over_the_cap_is_refused(element: bytes, size: int) -> None:
+    """Also one that never ends, and space without end before the next comma."""
+    data = b'[{"id":"a"},\n' + element + b',{"id":"c"}]'
+    assert read(ARRAY, data, range(0, len(data), size)) == ("record_too_long", "line 2")
+
+
+def test_i6_space_between_elements_is_not_kept() -> None:
+    """However much of it there is."""
+    data = b'[\n{"id":"a"},' + b"\n" * 3 * MAX_RECORD + b'{"id":"b"}' + b" " * MAX_RECORD + b"]"
+    rows = read(ARRAY, data, range(0, len(data), 4096))
+    assert rows == [("a", IDENT, 2, None), ("b", IDENT, 2 + 3 * MAX_RECORD, None)]
+
+
+@given(
+    st.lists(st.tuples(cell, cell), max_size=8),
+    st.sampled_from(["'", "", '"']),
+    st.sampled_from(["\\", ""]),
+    cuts,
+)
+def test_any_dialect_is_read_as_the_csv_module_reads_it(
+    rows: list[tuple[str, str]], quote: str, escape: str, where: list[int]
+) -> None:
+    """What the csv module writes with other quotes, none, or an escape comes back exactly."""
+    said: dict[str, Any] = {
+        "quotechar": quote or None,
+        "escapechar": escape or None,
+        "quoting": csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+    }
+    if not escape:
+        rows = [(a.translate(PLAIN), b.translate(PLAIN)) for a, b in rows]
+    file = io.StringIO(newline="")
+    csv.writer(file, doublequote=not escape, lineterminator="\r\n", **said).writerows(rows)
+    text = file.getvalue()
+    oracle = [tuple(row) for row in csv.reader(io.StringIO(text, newline=""), **said)]
+    layout = Layout(
+        Format.CSV, delimiter=",", width=2, column=1, kind=IDENT, quote=quote, escape=escape
+    )
+    found = batches(layout, pieces(text.encode(), where), keep_cells=True)
+    assert [tuple(cells) for batch in found for cells in batch.cells or ()] == oracle
+    assert quote != "'" or oracle == rows
+    assert read(layout, text.encode(), where) == flat(found)
+
+
+PLAIN = str.maketrans(dict.fromkeys(',"\n\r', "x"))
+
+
+def test_i5_without_quotes_none_can_be_left_open() -> None:
+    """A stray quote is part of the ID when quotes mean nothing."""
+    assert ids(BARE, b'x,"a\ny,b"c\n') == ['"a', 'b"c']
+    assert read(QUOTED, b"x,a\ny,'b\nz,c\n") == ("unterminated_quote", "line 2")
+    assert read(ESCAPED, b'x,a\ny,"b\\"\nz,c\n') == ("unterminated_quote", "line 2")

@@ -1,0 +1,125 @@
+"""Records of a JSON array, one after the other: the array is never held as a whole.
+
+Elements are cut out by a pattern that knows strings and brackets, and read as lines of JSONL are:
+what is wrong inside of one is a fault of that one.
+"""
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from bulkdelete.core.blocks import MAX_RECORD, Found, Parsed, too_long
+from bulkdelete.core.json_elements import CLOSING, DEPTH, ELEMENT, OPENING, after_space
+from bulkdelete.core.json_records import JsonParser
+from bulkdelete.core.model import Batch
+from bulkdelete.errors import InputError
+
+if TYPE_CHECKING:
+    import re
+
+    from bulkdelete.core.layout import Layout
+
+
+class _Where(Enum):
+    """What comes next."""
+
+    OPENING = auto()
+    FIRST = auto()
+    NEXT = auto()
+    CLOSING = auto()
+
+
+class ArrayParser(JsonParser):
+    """Parses JSON arrays of records."""
+
+    def __init__(self, layout: "Layout", offset: int, line: int, *, keep_cells: bool) -> None:
+        super().__init__(layout, offset, line, keep_cells=keep_cells)
+        # A batch starts at an element, and the file with an opening.
+        self._next = _Where.NEXT if offset > layout.bom else _Where.OPENING
+
+    def _cut(self, data: bytes) -> int:
+        return len(data)
+
+    def close(self) -> Batch | None:
+        """Say that there is no more; InputError `broken_json` when there should be.
+
+        An element is whole when something comes behind it: so none is left.
+        """
+        if self._carry or self._next is not _Where.OPENING:
+            raise InputError(
+                "broken_json",
+                "the JSON array ends in the middle, or goes on here with what is no JSON",
+                f"get the file again; elements may be nested {DEPTH} deep, with commas between",
+                where=f"line {self._line}",
+            )
+        return None
+
+    def _parse(self, data: bytes, *, final: bool) -> Parsed:  # noqa: ARG002 - never asked for
+        elements: list[bytes] = []
+        starts: list[int] = []
+        at = used = after_space(data, 0)
+        while at < len(data):
+            if self._next in {_Where.FIRST, _Where.NEXT} and (match := ELEMENT.match(data, at)):
+                self._check(match, data, at)
+                elements.append(match[1])
+                starts.append(at)
+                self._next = _Where.NEXT if match[2] == b"," else self._after_array()
+                at = match.end()
+            elif (end := self._frame(data, at)) is not None:
+                at = end
+            else:
+                break
+            at = used = after_space(data, at)
+        return self._parsed(data, elements, starts, used)
+
+    def _after_array(self) -> _Where:
+        return _Where.CLOSING if self._layout.envelope else _Where.OPENING
+
+    def _frame(self, data: bytes, at: int) -> int | None:
+        """Step over what stands around elements; None when it is not whole, or not there."""
+        match self._next:
+            case _Where.OPENING:
+                found = OPENING.match(data, at)
+                to = _Where.FIRST
+            case _Where.FIRST if data.startswith(b"]", at):
+                self._next = self._after_array()
+                return at + 1
+            case _Where.CLOSING:
+                found = CLOSING.match(data, at)
+                to = _Where.OPENING
+            case _:
+                return None
+        if found is None:
+            return None
+        self._next = to
+        return found.end()
+
+    def _check(self, match: "re.Match[bytes]", data: bytes, at: int) -> None:
+        if match.end(1) - at > MAX_RECORD or match.end() - at > 2 * MAX_RECORD:
+            raise too_long(self._line + data.count(b"\n", 0, at))
+
+    def _parsed(self, data: bytes, elements: list[bytes], starts: list[int], used: int) -> Parsed:
+        lines = data.count(b"\n", 0, used)
+        if not elements:
+            return Parsed(None, used, lines)
+        places, line, before = [], self._line, 0
+        for start in starts:
+            line += data.count(b"\n", before, start)
+            before = start
+            places.append(line)
+        if self._layout.encoding != "utf-8":
+            elements = [one.decode(self._layout.encoding).encode() for one in elements]
+        offset = self._offset + starts[0]
+        ids = None if self._keep_cells else self._plain_ids(b"\n".join(elements), elements)
+        if ids is not None:
+            batch = Batch(ids, self._kind, places, offset, places[0])
+            return Parsed(batch, used, lines)
+        found = Found()
+        for element, place in zip(elements, places, strict=True):
+            self._take_line(found, element, place)
+        return Parsed(self._batch_at(found, offset, places[0]), used, lines)
+
+    def _carry_too_long(self, carry: bytes) -> bool:
+        # After an element there may be space before what says that it is whole.
+        return len(carry) > MAX_RECORD and (
+            len(carry.rstrip(b" \t\r\n")) > MAX_RECORD or len(carry) > 2 * MAX_RECORD
+        )
