@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("io.room", "io.inflating"),
     (
         *("io.files", "io.journal", "io.source", "io.names", "io.connections", "io.slots"),
+        "io.columnar",
         "io.signing",
         *("io.pacing", "io.live", "io", "render"),
     ),
@@ -66,6 +67,7 @@ THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "aiolimiter": ("io.pacing",),
     "filelock": ("io.rundir",),
     "jinja2": ("render",),
+    "pyarrow": ("io.columnar",),
     "structlog": (
         *(
             "dispatch",

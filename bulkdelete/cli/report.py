@@ -31,7 +31,9 @@ def report(  # noqa: PLR0913 - its flags
         str | None,
         Parameter(help="States to write files of, with commas; `all` for every one."),
     ] = None,
-    outcome_format: Annotated[str, Parameter(help="csv (default) or jsonl (byte-exact).")] = "csv",
+    outcome_format: Annotated[
+        str, Parameter(help="csv (default), or jsonl or parquet (both exact).")
+    ] = "csv",
     id: Annotated[  # noqa: A002 - the flag's name
         str | None, Parameter(help="Tell what happened to this ID (- reads it from stdin).")
     ] = None,
@@ -62,6 +64,7 @@ def report(  # noqa: PLR0913 - its flags
         from bulkdelete.reading import check_unchanged
         from bulkdelete.version import __version__
 
+        form = _format(outcome_format)
         run = RunDir(run_dir, key_file)
         run.check()
         plan = run.plan()
@@ -88,7 +91,7 @@ def report(  # noqa: PLR0913 - its flags
         examples = outcome_files.Examples() if wanted or shred else None
         if wanted:
             paths = await outcome_files.write_outcomes(
-                run, plan, parts, progress, wanted, _format(outcome_format), examples
+                run, plan, parts, progress, wanted, form, examples
             )
             for path in paths.values():
                 console.note(f"  wrote {path}")
@@ -134,6 +137,11 @@ def _states(names: str | None) -> "Sequence[State]":
 
 
 def _format(name: str) -> str:
-    if name not in {"csv", "jsonl"}:
-        raise UsageError("bad_value", "--outcome-format: csv or jsonl is wanted")
+    from bulkdelete.io.columnar import check_extra
+    from bulkdelete.outcome_files import WRITERS
+
+    if name not in WRITERS:
+        raise UsageError("bad_value", f"--outcome-format: one of {', '.join(WRITERS)} is wanted")
+    if name == "parquet":
+        check_extra("--outcome-format parquet")
     return name
