@@ -44,6 +44,12 @@ class Part:
 
 async def layout_of(part: Part, reading: Reading) -> Layout:
     """Look at the beginning of a part and find out how it is laid out."""
+    head, complete = await head_of(part)
+    return sniff(head, part.name, reading, complete=complete)
+
+
+async def head_of(part: Part) -> tuple[bytes, bool]:
+    """Return the beginning of a part's content, and whether that is all of it."""
     head = b""
     complete = True
     async with aclosing(source.blocks(part.path)) as blocks:
@@ -52,7 +58,7 @@ async def layout_of(part: Part, reading: Reading) -> Layout:
                 complete = False
                 break
             head += block
-    return sniff(head, part.name, reading, complete=complete)
+    return head, complete
 
 
 async def batches(

@@ -13,6 +13,7 @@ Pull the plug at any instant: no ID is lost, none is invented, no protected ID i
 """
 
 _COMMANDS = {
+    "inspect": "Look at a list: dialect, columns, what the IDs look like, what to say.",
     "plan": "Read and check a list, count it, and write a run directory. Sends nothing.",
     "run": "Plan, ask for approval, send, report. The same command again resumes.",
     "approve": "Put a second person's signature on a plan.",

@@ -102,7 +102,7 @@ def sniff(head: bytes, name: str, reading: Reading, *, complete: bool) -> Layout
     encoding = _encoding(reading)
     bom = _bom(head, name, encoding)
     body = head[bom:]
-    chosen = _format(body, name, reading)
+    chosen = format_of(body, name, reading)
     blank = Layout(chosen, encoding=encoding, bom=bom, kind=reading.id_type)
     if chosen is Format.JSON:
         if complete and (not body.strip() or is_empty_array(body)):
@@ -164,7 +164,8 @@ _ARCHIVES = re.compile(r"\.(?:gz|gzip|bz2|xz|zst|zstd)\Z")
 _JSON_ARRAY = re.compile(rb'\s*\[\s*(?:[\[{"\]]|$)')
 
 
-def _format(body: bytes, name: str, reading: Reading) -> Format:
+def format_of(body: bytes, name: str, reading: Reading) -> Format:
+    """Return the format of a part that begins so: as said, or found out."""
     if reading.format is not Format.AUTO:
         return reading.format
     extension = _ARCHIVES.sub("", name.lower()).rpartition(".")[2]

@@ -102,6 +102,15 @@ async def _stored(
             raw = await ahead
 
 
+async def compression_of(path: Path) -> str | None:
+    """Name the compression of a file; None when there is none."""
+    file = await _open(path)
+    try:
+        return compression(await _read(file, path))
+    finally:
+        await file.close()
+
+
 async def fingerprint(path: Path) -> Fingerprint:
     """Read a file as it is stored. InputError: `not_a_file`, `input_unreadable`."""
     hasher = hashlib.sha256()

@@ -38,6 +38,7 @@ def test_every_exit_code_of_the_errors_is_in_the_table() -> None:
 @pytest.mark.parametrize(
     "command",
     [
+        "inspect",
         "plan",
         "run",
         "apply",

@@ -1,0 +1,129 @@
+"""`bulkdelete inspect`: what is in a list, and the command line that plans it. Offline."""
+
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from bulkdelete.cli.console import execute
+from bulkdelete.cli.flags import InputFlags, OutputFlags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bulkdelete.cli.console import Console
+    from bulkdelete.core.looks import Look
+    from bulkdelete.reading import Part
+
+_IN, _OUT = InputFlags(), OutputFlags()
+
+
+def inspect(
+    *inputs: Annotated[str, Parameter(help="Files or globs.")],
+    reading: InputFlags = _IN,
+    output: OutputFlags = _OUT,
+) -> int:
+    """Look at a list: dialect, columns, what the IDs look like, masked; and a command to plan it.
+
+    Only the beginning of each file is read. What is guessed is said: look at it before you go on.
+    """
+
+    async def body(console: "Console") -> int:
+        from bulkdelete.cli import STDIN_PATH
+        from bulkdelete.cli.common import settings_of
+        from bulkdelete.errors import UsageError
+        from bulkdelete.io import source
+        from bulkdelete.reading import Part
+
+        if not inputs or STDIN_PATH in inputs:
+            raise UsageError(
+                "input_missing", "name the files to look at", "bulkdelete inspect FILE"
+            )
+        said = settings_of(output, reading).reading
+        parts = [Part(path, str(path)) for path in source.expand(inputs)]
+        looks: list[Look] = []
+        for part in parts:
+            # What was guessed for the first holds for all, as in one plan.
+            looks.append(await _look(part, looks[0].reading if looks else said))
+        command = _command(inputs, looks[0])
+        facts = [await _facts(part, one) for part, one in zip(parts, looks, strict=True)]
+        console.object({"schema": "bulkdelete.inspect/1", "files": facts, "command": command})
+        for part, one, fact in zip(parts, looks, facts, strict=True):
+            for line in _lines(part, one, fact):
+                console.result(line)
+        console.result("to plan it (offline; --region and the account make it ready to apply):")
+        console.result(f"  {command}")
+        return 0
+
+    return execute(output, body)
+
+
+async def _look(part: "Part", said: Any) -> "Look":  # noqa: ANN401 - a Reading
+    from bulkdelete.core.looks import look
+    from bulkdelete.reading import head_of
+
+    head, complete = await head_of(part)
+    return look(head, part.name, said, complete=complete)
+
+
+def _command(inputs: "Sequence[str]", first: "Look") -> str:
+    from bulkdelete.core.looks import flags
+
+    words = ["bulkdelete", "plan", *(f"./{one}" if one.startswith("-") else one for one in inputs)]
+    return shlex.join([*words, *flags(first.reading)])
+
+
+async def _facts(part: "Part", one: "Look") -> dict[str, Any]:
+    """Return what was found as an object; what may be an ID is masked."""
+    import msgspec
+
+    from bulkdelete.io import source
+
+    layout = one.layout
+    columns: list[dict[str, Any]] = msgspec.to_builtins(one.columns)
+    for column in columns:
+        column["name"] = _shown(column["name"])
+    return {
+        "path": part.name,
+        "bytes": part.path.stat().st_size,
+        "compression": await source.compression_of(part.path),
+        "format": layout.format.value,
+        "empty": layout.empty,
+        "notes": list(layout.notes),
+        "guesses": list(one.guesses),
+        "columns": columns,
+        "head": {
+            "ids": one.ids,
+            "kind": layout.kind.value if layout.kind else "typed",
+            "invalid": one.invalid,
+            "shapes": one.shapes,
+            "examples": list(one.examples),
+            "warnings": list(one.warnings),
+        },
+    }
+
+
+def _shown(name: str) -> str:
+    from bulkdelete.core.columns import looks_like_id
+
+    return "(an ID?)" if looks_like_id(name) and not name.isdigit() else name
+
+
+def _lines(part: "Part", one: "Look", fact: "dict[str, Any]") -> "Iterator[str]":
+    packed = f", {fact['compression']}" if fact["compression"] else ""
+    yield f"{part.name}: {fact['bytes']:,} bytes{packed}, {fact['format']}"
+    if fact["empty"]:
+        yield "  it is empty"
+        return
+    for note in one.layout.notes:
+        yield f"  {note}"
+    yield from (f"  GUESSED: {guess}" for guess in one.guesses)
+    for column, fact_of in zip(one.columns, fact["columns"], strict=True):
+        name = fact_of["name"] or "(the line)"
+        looks = ", ".join(f"{shape} {count:,}" for shape, count in column.shapes.items())
+        lists = " (lists)" if column.is_list else ""
+        yield f"  {name}{lists}: {column.filled:,} filled, {column.distinct:,} different; {looks}"
+        yield f"    such as {'; '.join(column.examples)}" if column.examples else "    all blank"
+    invalid = ", ".join(f"{reason} {count:,}" for reason, count in one.invalid.items())
+    yield f"  in its beginning {one.ids:,} IDs; invalid: {invalid or 'none'}"
+    yield from (f"  WARNING {warning}" for warning in one.warnings)
