@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bulkdelete.emulator import EmulatorConfig, running
+from tests.warm import child as warm
 
 # How long an example takes says something of the machine, and nothing of the program.
 settings.register_profile(
@@ -23,6 +24,10 @@ settings.load_profile("shared-machine")
 
 PASSCODE = "tests-passcode-7f3a"
 ACCOUNT = "TEST-ACCT"
+
+
+_DEEPER = ("PYTHON", "LD_", "SSL", "OPENSSL", "MALLOC", "LANG", "LC_")
+"""Beginnings of variables that mean something to the interpreter or what is below it."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,16 @@ class Ended:
 
 @dataclass
 class Program:
-    """Runs `bulkdelete` as a process in a directory of its own, with clean surroundings."""
+    """Runs `bulkdelete` as a process in a directory of its own, with clean surroundings.
+
+    A `cold` one is started by the interpreter's own command, as a user does, which takes half a
+    second; else it is forked from a process that has imported everything.
+    """
 
     place: Path
     url: str = ""
     env: dict[str, str] = field(default_factory=dict)
+    cold: bool = False
 
     def environment(self) -> dict[str, str]:
         """Return what the process sees."""
@@ -73,6 +83,9 @@ class Program:
         self, *words: object, stdin: int = subprocess.DEVNULL
     ) -> asyncio.subprocess.Process:
         """Start it."""
+        if not self.cold and not any(name.startswith(_DEEPER) for name in self.env):
+            strings = list(map(str, words))
+            return await warm.start(strings, self.place, self.environment(), stdin)
         return await asyncio.create_subprocess_exec(
             *self.words(*words),
             cwd=self.place,

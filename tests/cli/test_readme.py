@@ -11,6 +11,12 @@ from tests.conftest import Emulate, Program
 README = Path(__file__).parents[2] / "README.md"
 
 
+@pytest.fixture(autouse=True)
+def _as_a_user_starts_it(program: Program) -> None:
+    """Each command here is one that a reader may type."""
+    program.cold = True
+
+
 async def test_the_help_block_is_what_help_prints(program: Program) -> None:
     """The block between the marks equals `bulkdelete --help` on 80 columns."""
     program.env["COLUMNS"] = "80"

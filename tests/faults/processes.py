@@ -7,6 +7,9 @@ each failure comes with the command that replays it. One seed is one story:
 - doubles: the same command twice at once; one works, the other exits 7 or finds it finished.
 - signals: SIGINT, SIGTERM or SIGHUP while it plans, sends, waits for an hour, or recovers; gone
   within the grace and two seconds; then to the end.
+
+One seed in ten starts the program cold, as a user does; the others fork it from a process that has
+imported it already.
 """
 
 import argparse
@@ -40,10 +43,18 @@ class Missed(Exception):  # noqa: N818 - not an error: the fault did not come ab
 class Stage:
     """An emulator, a list, and the program in a directory of its own, for one story."""
 
-    def __init__(self, dice: random.Random, place: Path, emulator: Any, ids: int) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        dice: random.Random,
+        place: Path,
+        emulator: Any,  # noqa: ANN401 - a running emulator
+        ids: int,
+        *,
+        cold: bool,
+    ) -> None:
         self.dice = dice
         self.emulator = emulator
-        self.program = Program(place, emulator.url)
+        self.program = Program(place, emulator.url, cold=cold)
         self.path, self.ids = self.program.ids(ids)
 
     @property
@@ -94,7 +105,7 @@ async def stage(seed: int, ids: int, **settings: Any) -> AsyncIterator[Stage]:  
     config = EmulatorConfig(account_id=ACCOUNT, passcode=PASSCODE, **settings)
     try:
         async with running(config) as emulator:
-            yield Stage(random.Random(seed), place, emulator, ids)
+            yield Stage(random.Random(seed), place, emulator, ids, cold=seed % 10 == 0)
     finally:
         shutil.rmtree(place)
 
