@@ -94,6 +94,7 @@ class Namespace:
 class Enclosed(Program):
     """The program in a namespace; `files` are laid over those of the machine, for it alone."""
 
+    cold: bool = True
     network: Namespace = field(default=None)  # type: ignore[assignment]  # it is always given
     files: dict[str, Path] = field(default_factory=dict)
 
