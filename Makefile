@@ -42,7 +42,7 @@ prove: $(READY) ## the slow tests, one by one: they measure
 
 faults: $(READY) ## faults that need root and Debian packages; every row of the catalogue has a test
 	$(BIN)/python -m tests.faults.injectors
-	$(BIN)/python -m pytest -m faults -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m faults -q
 	$(BIN)/python -m tests.faults.rows
 
 kills: $(READY) ## deaths by the thousand, at seeded points (SEEDS=2000, STORIES=100)
