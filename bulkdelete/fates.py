@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.core import index as codes
 from bulkdelete.core.model import Kind, State
+from bulkdelete.core.selection import EXCLUSIONS
 from bulkdelete.reading import batches, kept, layout_of, reading_of
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def _fates(  # noqa: PLR0913, PLR0917 - one step of the walk above
             case codes.PROTECTED:
                 state, reason = State.PROTECTED, "protect_list"
             case _:
-                state, reason = State.INVALID, plan.reasons[next(numbers)]
+                reason = plan.reasons[next(numbers)]
+                state = State.EXCLUDED if reason in EXCLUSIONS else State.INVALID
         cells = batch.cells[position] if batch.cells is not None else ()
         yield Fate(
             f"{part.name}:{batch.lines[position]}",

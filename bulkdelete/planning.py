@@ -1,13 +1,15 @@
 """The plan: one pass over the input that checks, de-duplicates, protects, counts and digests.
 
-Opens no socket and holds no object that could send. Each ID read ends up planned, duplicate,
-protected, invalid or excluded, in this order of precedence: invalid, duplicate, protected.
+Opens no socket and holds no object that could send. Each ID read ends up planned, or out of the
+plan, in this order of precedence: excluded, invalid, duplicate, protected.
 """
 
 import hashlib
+import random
 import secrets
 from collections import Counter
-from dataclasses import dataclass, field
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from bulkdelete.core.digests import keyed, leaf
 from bulkdelete.core.identities import ProtectRules, faults, joined, mask
 from bulkdelete.core.layout import Format, Layout, Reading
 from bulkdelete.core.model import Batch, Chunk, Kind, State
+from bulkdelete.core.selection import EXCLUSIONS, Selection, Selector
 from bulkdelete.core.shapes import proven
 from bulkdelete.errors import InputError, UsageError
 from bulkdelete.io import source
@@ -64,6 +67,7 @@ class Wish:
     last_seen: str | None = None
     exported_at: float | None = None
     sketch_seed: int | None = None
+    selection: Selection = field(default_factory=Selection)
 
 
 @dataclass(slots=True)
@@ -97,9 +101,28 @@ async def make_plan(wish: Wish, key: bytes, *, tool: str, created: float) -> Pla
     """
     rules, lists = await _protect_rules(wish.protect)
     survey = _Survey(wish, key, rules, created)
+    if wish.selection.sample is not None:
+        survey.selector = Selector(wish.selection, await _sample(wish))
     for number, part in enumerate(wish.parts):
         await survey.read(number, part)
     return survey.finish(lists, tool)
+
+
+async def _sample(wish: Wish) -> frozenset[int]:
+    """Count what there is to take the sample of, in a pass of its own, and choose."""
+    counting = Selector(replace(wish.selection, sample=None))
+    for part in wish.parts:
+        layout = await layout_of(part, wish.reading)
+        if layout.empty:
+            continue
+        counting.begin(layout, part.name)
+        keep_cells = bool(wish.selection.where)
+        async with aclosing(batches(part, layout, keep_cells=keep_cells)) as stream:
+            async for batch in stream:
+                counting.excluded(batch)
+    dice = random.Random(wish.selection.seed)  # noqa: S311 - the same seed, the same sample
+    count = min(wish.selection.sample or 0, counting.passed)
+    return frozenset(dice.sample(range(counting.passed), count))
 
 
 class _Survey:
@@ -123,6 +146,8 @@ class _Survey:
         self._reasons: dict[str, int] = {}
         self._findings = Findings()
         self._active: frozenset[int] = frozenset()
+        self.selector = Selector(wish.selection) if wish.selection else None
+        self._excluded = 0
         self._list_times: list[float] = []
         self._detectors = {kind: Detector(kind) for kind in Kind}
 
@@ -145,7 +170,10 @@ class _Survey:
         hasher = hashlib.sha256()
         before = self._index.records
         activity = self._activity(part, layout)
-        async for batch in batches(part, layout, hasher=hasher, keep_cells=activity is not None):
+        if self.selector is not None:
+            self.selector.begin(layout, part.name)
+        keep_cells = activity is not None or bool(self._wish.selection.where)
+        async for batch in batches(part, layout, hasher=hasher, keep_cells=keep_cells):
             self._active = activity(batch) if activity else frozenset()
             if self._index.records == before:
                 self._expect(part, batch)
@@ -196,13 +224,15 @@ class _Survey:
 
     def _others(self, part: Part, batch: Batch) -> dict[int, int]:
         """Find what is not planned: position -> code."""
+        excluded = self.selector.excluded(batch) if self.selector is not None else {}
         data = joined(batch.ids)
-        shape = proven(batch.ids, data)
-        invalid = {} if shape else faults(batch.ids, data)
-        invalid.update(batch.faults)
-        for position in sorted(invalid):
-            self._invalid(part, batch.lines[position], invalid[position])
-        others = dict.fromkeys(invalid, codes.OUT)
+        shape = None if excluded else proven(batch.ids, data)
+        out = {} if shape else faults(batch.ids, data)
+        out.update(batch.faults)
+        out.update(excluded)
+        for position in sorted(out):
+            self._leave_out(part, batch.lines[position], out[position])
+        others = dict.fromkeys(out, codes.OUT)
         for kind, positions in _of_kinds(batch, others):
             ids, lines = batch.ids, batch.lines
             if positions is not None:
@@ -241,8 +271,11 @@ class _Survey:
         column = ActivityColumn(layout, part.name, wish.last_seen)
         return partial(column.active_after, moment=wish.exported_at)
 
-    def _invalid(self, part: Part, line: int, reason: str) -> None:
+    def _leave_out(self, part: Part, line: int, reason: str) -> None:
         self._index.add_reason(self._reasons.setdefault(reason, len(self._reasons)))
+        if reason in EXCLUSIONS:
+            self._excluded += 1
+            return
         counted = self._findings.reasons
         counted[reason] = counted.get(reason, 0) + 1
         if len(self._findings.invalid) < EXAMPLES:
@@ -320,8 +353,8 @@ class _Survey:
             planned=sum(self._planned.values()),
             duplicate=self._out[codes.DUPLICATE],
             protected=self._out[codes.PROTECTED],
-            invalid=self._out[codes.OUT],
-            excluded=0,
+            invalid=self._out[codes.OUT] - self._excluded,
+            excluded=self._excluded,
             identities=self._planned[Kind.IDENTITY],
             guids=self._planned[Kind.GUID],
             chunks=self._chunker.next_seq,
@@ -348,6 +381,8 @@ class _Survey:
             environment=wish.environment,
             signatures=wish.signatures,
             signers=_sum(wish.signers),
+            selection=wish.selection.words(),
+            normal=wish.reading.normal,
             last_seen=None
             if wish.last_seen is None or wish.exported_at is None
             else (wish.last_seen, wish.exported_at),
@@ -366,6 +401,7 @@ def said(reading: Reading) -> plans.Reading:
         header=reading.header,
         id_type=reading.id_type.value if reading.id_type else None,
         explode=reading.explode,
+        normal=reading.normal,
     )
 
 

@@ -15,6 +15,7 @@ from bulkdelete.core.layout import Format, Layout, Reading, sniff
 from bulkdelete.core.model import Kind, State
 from bulkdelete.core.outcomes import MARKER, read_mark, unescape
 from bulkdelete.core.records import open_parser
+from bulkdelete.core.selection import normalised
 from bulkdelete.errors import InputError, IntegrityError
 from bulkdelete.io import source
 from bulkdelete.io.inflating import BLOCK
@@ -80,17 +81,21 @@ async def batches(
     try:
         async for block in source.blocks(part.path, skip=offset, hasher=hasher):
             if (batch := parser.feed(block)) is not None:
-                yield _unescaped(batch) if own else batch
+                yield _put(batch, layout, own=own)
         if (batch := parser.close()) is not None:
-            yield _unescaped(batch) if own else batch
+            yield _put(batch, layout, own=own)
     except InputError as error:
         if part.name in str(error):
             raise
         raise InputError(error.code, str(error), error.hint, where=part.name) from error
 
 
-def _unescaped(batch: "Batch") -> "Batch":
-    return replace(batch, ids=[unescape(one) for one in batch.ids])
+def _put(batch: "Batch", layout: Layout, *, own: bool) -> "Batch":
+    """Undo our own escape, and put the IDs in the ways that were asked for."""
+    if not own and not layout.normal:
+        return batch
+    ids = [unescape(one) for one in batch.ids] if own else batch.ids
+    return replace(batch, ids=normalised(ids, layout.normal))
 
 
 async def own_marks(part: Part, layout: Layout) -> set[tuple[State, float]]:
@@ -147,6 +152,7 @@ def reading_of(plan: "Plan") -> Reading:
         header=said.header,
         id_type=Kind(said.id_type) if said.id_type else None,
         explode=said.explode,
+        normal=said.normal,
     )
 
 

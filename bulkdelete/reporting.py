@@ -78,6 +78,8 @@ def summary(
                 "each copy would send what is left"
             ),
         )
+    notes += tuple(f"selected by {one}" for one in plan.bound.selection)
+    notes += tuple(f"each ID was changed by --{one}" for one in plan.bound.normal)
     if progress.shredded:
         notes += ("shredded: the key and the files of IDs were destroyed",)
     return reports.Report(

@@ -195,6 +195,7 @@ async def quick_differences(
             wish.last_seen and (wish.last_seen, wish.exported_at),
             bound.last_seen,
         ),
+        "--where, --skip, --limit or --sample": (wish.selection.words(), bound.selection),
         "the chunk size": (wish.chunk_size, bound.chunk_size),
         "the planning rules (another version of the tool)": (plans.RULES_VERSION, bound.rules),
     }

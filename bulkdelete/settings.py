@@ -20,6 +20,7 @@ from bulkdelete.core.guards import PLAN_LIVES
 from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.live import FASTEST, MOST_IN_FLIGHT, SLOWEST
 from bulkdelete.core.model import MAX_IDS_PER_CHUNK, Kind
+from bulkdelete.core.selection import NORMAL, Condition, Selection
 from bulkdelete.core.target import CLEVERTAP, Target, is_loopback, is_private
 from bulkdelete.core.times import Window, instant
 from bulkdelete.errors import UsageError
@@ -72,6 +73,7 @@ class Settings:
     max_list_age: float | None
     exported_at: float | None
     last_seen: str | None
+    selection: Selection
     window: Window | None
     kill_file: Path | None
     max_invalid: float
@@ -174,6 +176,10 @@ def _path(value: Any) -> Path:  # noqa: ANN401 - text, or any value of TOML
     return Path(_text(value)).expanduser()
 
 
+def _conditions(value: Any) -> tuple[Condition, ...]:  # noqa: ANN401 - texts
+    return tuple(map(Condition.parse, value))
+
+
 def _paths(value: Any) -> tuple[Path, ...]:  # noqa: ANN401 - text, or any value of TOML
     values = value if isinstance(value, list | tuple) else [value]
     return tuple(_path(one if isinstance(one, str) else str(one)) for one in values)
@@ -207,6 +213,14 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "quote": _Field(lambda value: value if value == "none" else character("--quote", _text(value))),
     "escape": _Field(lambda value: character("--escape", _text(value))),
     "encoding": _Field(_text, "utf-8"),
+    "trim": _Field(_flag, default=False),
+    "lower": _Field(_flag, default=False),
+    "nfc": _Field(_flag, default=False),
+    "where": _Field(_conditions, (), only="flag"),
+    "skip": _Field(_number(0, _MOST, int), 0, only="flag"),
+    "limit": _Field(_number(1, _MOST, int), only="flag"),
+    "sample": _Field(_number(1, _MOST, int), only="flag"),
+    "seed": _Field(_number(0, _MOST, int), only="flag"),
     "region": _Field(_text, place=True),
     "endpoint": _Field(_text, place=True),
     "account_id": _Field(_text, env="CLEVERTAP_ACCOUNT_ID", place=True),
@@ -388,10 +402,24 @@ def _settings(values: Mapping[str, Any], host: str | None) -> Settings:
             header=not values["no_header"],
             id_type=Kind(values["id_type"]) if values["id_type"] else None,
             explode=values["explode"],
+            normal=tuple(way for way in NORMAL if values[way]),
         ),
+        selection=_selection(values),
         target=CLEVERTAP,
         host=host,
         account=account,
+    )
+
+
+def _selection(values: Mapping[str, Any]) -> Selection:
+    if values["seed"] is not None and values["sample"] is None:
+        raise UsageError("selection", "--seed is that of --sample")
+    return Selection(
+        where=values["where"],
+        skip=values["skip"],
+        limit=values["limit"],
+        sample=values["sample"],
+        seed=values["seed"] or 0,
     )
 
 

@@ -87,6 +87,7 @@ class Intake:
             signers=settings.signers,
             last_seen=settings.last_seen,
             exported_at=settings.exported_at,
+            selection=settings.selection,
             # One key for all runs of a job, so that their sketches can be compared.
             sketch_seed=sketches[0].seed if sketches else secrets.randbits(64),
         )

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 _INPUT = Group("Input", sort_key=1)
+_SELECT = Group("Which of it", sort_key=2)
 _PLACE = Group("Where it goes", sort_key=2)
 _GUARDS = Group("Guards", sort_key=3)
 _SENDING = Group("Sending", sort_key=4)
@@ -51,6 +52,36 @@ class InputFlags:
         str | None,
         Parameter(group=_INPUT, help="utf-8 (default) or latin-1; UTF-16 is found out."),
     ] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SelectFlags:
+    """Which records are meant, and how their IDs are put."""
+
+    where: Annotated[
+        tuple[str, ...],
+        Parameter(group=_SELECT, help="COLUMN=VALUE, or != < > <= >= ~REGEX (repeatable: all)."),
+    ] = ()
+    skip: Annotated[
+        str | None, Parameter(group=_SELECT, help="Leave out the first so many of these.")
+    ] = None
+    limit: Annotated[
+        str | None, Parameter(group=_SELECT, help="Then take so many, and leave out the rest.")
+    ] = None
+    sample: Annotated[
+        str | None, Parameter(group=_SELECT, help="Or take so many of them at random.")
+    ] = None
+    seed: Annotated[
+        str | None, Parameter(group=_SELECT, help="Another seed, another sample (0).")
+    ] = None
+    trim: Annotated[
+        bool, Parameter(group=_SELECT, help="Take white space from both ends of each ID.")
+    ] = False
+    lower: Annotated[bool, Parameter(group=_SELECT, help="Put each ID in lower case.")] = False
+    nfc: Annotated[
+        bool, Parameter(group=_SELECT, help="Put accents in composed form (Unicode NFC).")
+    ] = False
 
 
 @Parameter(name="*")

@@ -20,18 +20,20 @@ from bulkdelete.cli.flags import (
     OutputFlags,
     PlaceFlags,
     RunsFlags,
+    SelectFlags,
 )
 
 if TYPE_CHECKING:
     from bulkdelete.cli.console import Console
 
-_IN, _PLACE, _GUARD = InputFlags(), PlaceFlags(), GuardFlags()
+_IN, _SELECT, _PLACE, _GUARD = InputFlags(), SelectFlags(), PlaceFlags(), GuardFlags()
 _RUNS, _OUT, _ACCEPT = RunsFlags(), OutputFlags(), AcceptFlags()
 
 
-def plan(
+def plan(  # noqa: PLR0913 - one per group of flags
     *inputs: Annotated[str, Parameter(help="Files, globs, or - for standard input.")],
     reading: InputFlags = _IN,
+    select: SelectFlags = _SELECT,
     place: PlaceFlags = _PLACE,
     guard: GuardFlags = _GUARD,
     accept: AcceptFlags = _ACCEPT,
@@ -43,7 +45,7 @@ def plan(
     async def body(console: "Console") -> int:
         from bulkdelete import reporting
 
-        settings = settings_of(output, reading, place, guard, where)
+        settings = settings_of(output, reading, select, place, guard, where)
         refuse_emulator(settings)
         intake = Intake(inputs, settings, accept)
         try:

@@ -28,6 +28,7 @@ from bulkdelete.cli.flags import (
     OutputFlags,
     PlaceFlags,
     RunsFlags,
+    SelectFlags,
     SendFlags,
 )
 from bulkdelete.errors import BusyError, IntegrityError, UsageError
@@ -42,13 +43,15 @@ if TYPE_CHECKING:
     from bulkdelete.runs import Found
     from bulkdelete.settings import Credentials, Settings
 
-_IN, _PLACE, _GUARD, _SEND = InputFlags(), PlaceFlags(), GuardFlags(), SendFlags()
+_IN, _SELECT, _PLACE, _GUARD = InputFlags(), SelectFlags(), PlaceFlags(), GuardFlags()
+_SEND = SendFlags()
 _APPROVAL, _ACCEPT, _RUNS, _OUT = ApprovalFlags(), AcceptFlags(), RunsFlags(), OutputFlags()
 
 
 def run(  # noqa: PLR0913 - one per group of flags
     *inputs: Annotated[str, Parameter(help="Files, globs, or - for standard input.")],
     reading: InputFlags = _IN,
+    select: SelectFlags = _SELECT,
     place: PlaceFlags = _PLACE,
     guard: GuardFlags = _GUARD,
     accept: AcceptFlags = _ACCEPT,
@@ -70,7 +73,7 @@ def run(  # noqa: PLR0913 - one per group of flags
     """Plan, ask for approval, send, report. The same command again resumes."""
 
     async def body(console: "Console") -> int:
-        settings = settings_of(output, reading, place, guard, sending, where)
+        settings = settings_of(output, reading, select, place, guard, sending, where)
         check_yes(approval.yes, settings)
         refuse_emulator(settings)
         if dry_run and (abandon or again):

@@ -81,13 +81,14 @@ def check_age(made: float, now: float, max_age: float | None) -> None:
 
 def check_invalid(counts: "Counts", max_percent: float, examples: "Sequence[str]") -> None:
     """Refuse a list with too large a share of invalid IDs; `examples` are "file:line reason"."""
-    if counts.invalid * 100 <= max_percent * counts.read:
+    selected = counts.read - counts.excluded
+    if counts.invalid * 100 <= max_percent * selected:
         return
-    share = counts.invalid * 100 / counts.read
+    share = counts.invalid * 100 / selected
     first = "; ".join(examples[:_FIRST_ONES])
     raise InputError(
         "max_invalid",
-        f"{counts.invalid:,} of {counts.read:,} IDs are invalid ({share:.1f} %, allowed "
+        f"{counts.invalid:,} of {selected:,} IDs are invalid ({share:.1f} %, allowed "
         f"{max_percent:g} %); nothing was sent. The first: {first}",
         "correct the list, or allow the share with --max-invalid",
     )

@@ -40,7 +40,8 @@ class Reading:
 
     `column` is a header name, a JSON path (`a.b`, `a[].b`), or with `header=False` a 0-based
     number. `explode` says that the values of the ID column are bracketed lists of IDs. `quote` and
-    `escape` are those of CSV; "none" for the first: quotes mean nothing.
+    `escape` are those of CSV; "none" for the first: quotes mean nothing. `normal` are the ways of
+    `core.selection` in which IDs are put.
     """
 
     format: Format = Format.AUTO
@@ -52,6 +53,7 @@ class Reading:
     header: bool = True
     id_type: "Kind | None" = None
     explode: bool = False
+    normal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,9 @@ class Layout:
     to the ID; `key[]` goes into each element of an array; none at all when the record itself is the
     ID. `envelope`: the array of records is a member of an object. `kind` is None when `type_column`
     decides, or when the part is empty and nobody said.
-    `is_list`: the values are bracketed lists. `notes` are sentences for the user;
-    `header_names` may hold personal data when the file has no header after all: do not store them.
+    `is_list`: the values are bracketed lists. `normal`: in which ways IDs are put. `notes` are
+    sentences for the user; `header_names` may hold personal data when the file has no header after
+    all: do not store them.
     """
 
     format: Format
@@ -83,6 +86,7 @@ class Layout:
     kind: "Kind | None" = None
     type_column: int | None = None
     is_list: bool = False
+    normal: tuple[str, ...] = ()
     header_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -103,7 +107,7 @@ def sniff(head: bytes, name: str, reading: Reading, *, complete: bool) -> Layout
     bom = _bom(head, name, encoding)
     body = head[bom:]
     chosen = format_of(body, name, reading)
-    blank = Layout(chosen, encoding=encoding, bom=bom, kind=reading.id_type)
+    blank = Layout(chosen, encoding=encoding, bom=bom, kind=reading.id_type, normal=reading.normal)
     if chosen is Format.JSON:
         if complete and (not body.strip() or is_empty_array(body)):
             return replace(blank, empty=True)

@@ -316,6 +316,7 @@ def flags(reading: Reading) -> list[str]:
     }
     words = [f"{flag}={value}" for flag, value in said.items() if value is not None]
     words += ["--no-header"] * (not reading.header)
+    words += [f"--{way}" for way in reading.normal]
     return words + ["--explode"] * reading.explode
 
 

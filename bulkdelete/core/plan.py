@@ -29,7 +29,8 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `column` is the place of the ID: a column's number, a JSON path, or "" for lines; per part.
     `last_seen` is the column of the last activity, and the time after which it protects;
-    `signatures` how many others must sign, out of the file with the hash `signers`. What is left
+    `signatures` how many others must sign, out of the file with the hash `signers`; `selection` the
+    flags that say which records are meant, `normal` the ways in which IDs are put. What is left
     at its default is not in the digest, so that plans from before it existed keep theirs.
     """
 
@@ -52,6 +53,8 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     signers: str = ""
     quote: str = ""
     escape: str = ""
+    selection: tuple[str, ...] = ()
+    normal: tuple[str, ...] = ()
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +92,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     explode: bool
     quote: str | None = None
     escape: str | None = None
+    normal: tuple[str, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +180,8 @@ _NAMES = {
     "delimiter": "the delimiter",
     "quote": "--quote",
     "escape": "--escape",
+    "selection": "--where, --skip, --limit or --sample",
+    "normal": "--trim, --lower or --nfc",
     "header": "the header setting",
     "column": "the ID column",
     "kind": "the kind of ID",

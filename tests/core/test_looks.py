@@ -178,6 +178,7 @@ def test_i6_a_line_without_end_is_an_error() -> None:
                 header=False,
                 id_type=GUID,
                 explode=True,
+                normal=("trim", "nfc"),
             ),
             [
                 "--format=csv",
@@ -188,6 +189,8 @@ def test_i6_a_line_without_end_is_an_error() -> None:
                 "--column=-x y",
                 "--id-type=guid",
                 "--no-header",
+                "--trim",
+                "--nfc",
                 "--explode",
             ],
         ),

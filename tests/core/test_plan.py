@@ -79,6 +79,8 @@ OTHER_BOUND: dict[str, Any] = {
     "signers": "bb",
     "quote": "'",
     "escape": "\\",
+    "selection": ("--limit 2",),
+    "normal": ("trim",),
 }
 
 
