@@ -4,7 +4,8 @@ At limits of one to six a step is a sixth of all or more, and a refusal every ro
 more than a percent. So nothing swings here: the level stays where it worked, a refusal takes it to
 one less than were in flight, and one more is tried after so many answers that a failed try costs
 little. A level that once worked (a neighbour came, and will go) is tried again sooner than one
-that never did, and each failed try makes the next one later.
+that never did, and each failed try makes the next one later. A refusal comes back sooner than an
+answer: what was not refused by then lets the next follow, as far as more once worked.
 """
 
 import math
@@ -37,7 +38,7 @@ class Patience:
         return self.first * math.pow(level, WORTH) * self.growth ** min(failed, 40)
 
 
-REGAIN = Patience(25.0, 1.03)
+REGAIN = Patience(25.0, 1.01)
 """For a level that worked before, in this process."""
 
 EXPLORE = Patience(45.0, 1.6)
@@ -50,6 +51,7 @@ class Ceiling:
 
     `best` is the most that was ever taken at once; `trial` is the number that is being tried, or 0.
     `epoch` counts refusals: an answer says nothing of what was refused after its start.
+    `before` is the level before it began to fall.
     """
 
     cap: int
@@ -59,6 +61,7 @@ class Ceiling:
     best: int = 0
     trial: int = 0
     epoch: int = 0
+    before: int = 1
     _ramp: int = FIRST_ROUND
     _calm: int = 0
     _failed: int = 0
@@ -66,7 +69,7 @@ class Ceiling:
     _climbing: bool = False
     _falls: int = 0
     _regained: bool = False
-    _before: int = 1
+    _landed: bool = False
     _maybe: int = 0
     _spread: float = 1.0
 
@@ -74,6 +77,11 @@ class Ceiling:
     def allowed(self) -> int:
         """How many may be in flight, with a try."""
         return self.trial or self.level
+
+    @property
+    def falling(self) -> bool:
+        """Whether the level was lost, and none was taken at the new one."""
+        return self._falls > 0 and not self._landed
 
     def resize(self, cap: int) -> None:
         """Stay at or under another cap; one that was at the old one is at the new one."""
@@ -83,12 +91,37 @@ class Ceiling:
         if self.trial > cap:
             self.trial = 0
 
-    def look(self, in_flight: int) -> None:
-        """Begin to try one more, when it is time: just after another start, when all are out."""
-        if self.trial or self.level >= self.cap or in_flight != self.level:
-            return
-        if self._calm >= self._patience():
+    @property
+    def hopeful(self) -> bool:
+        """Whether more may follow as soon as what is out was not refused."""
+        return self.allowed < self._goal
+
+    @property
+    def _goal(self) -> int:
+        if self.level < self._maybe:
+            return self._maybe
+        return min(self.best, self.cap) if self.trial else 0
+
+    def look(self, in_flight: int, *, settled: bool) -> None:
+        """Begin to try one more, when it is time: just after another start, when all are out.
+
+        `settled`: what is out was not refused, though a refusal would be back by now.
+        """
+        settled = settled and in_flight >= self.allowed
+        self._landed = self._landed or settled
+        if self.trial:
+            if settled and self.hopeful:
+                self._go_on()
+        elif (
+            self.level < self.cap
+            and in_flight == self.level
+            and (self._calm >= self._patience() or (settled and self.hopeful))
+        ):
             self.trial = min(self.cap, self.level + self._step)
+
+    def _go_on(self) -> None:
+        self._regained = self._regained or self.trial > self._maybe
+        self.trial += (self._goal - self.trial + 1) // 2
 
     def _patience(self) -> float:
         worked = self.level < self.best
@@ -117,16 +150,16 @@ class Ceiling:
 
     def _rise(self, number: int) -> None:
         self.level = number
-        self._regained = True
+        self._regained = number > self._maybe
         if number < self.trial:
             return
         self.trial = self._calm = self._failed = 0
-        self._climbing = True
-        self._step = max(1, (self.best - self.level + 1) // 2)
+        self._climbing = self._regained  # what was refused just now is not tried at once
+        self._step = max(1, (self.best - self.level + 1) // 2) if self._climbing else 1
 
     def restore(self) -> None:
         """Take back a fall: it was not the number that was refused."""
-        self.level = min(self.cap, max(self.level, self._before))
+        self.level = min(self.cap, max(self.level, self.before))
         self._falls = 0
 
     @property
@@ -142,15 +175,16 @@ class Ceiling:
         several who were refused together part ways.
 
         What was only being tried is given up; what had worked falls, the faster the longer it goes
-        on: 1, 1, 2, 2, 3, ... less, until one is taken again.
+        on: 1, 2, 4, ... less, at most half of it, until one is taken again.
         """
         self.epoch += 1
+        self._landed = False
         self._climbing = self._regained = False
         self._step = 1
         self._calm = 0
         self._spread = 0.75 + draw / 2
         if not self._falls:
-            self._before = self.level
+            self.before = self.level
         if self.trial and max(number, out) > self.level:
             self.level = max(self.level, min(self.trial, number) - 1)
             self._failed += 1
@@ -161,6 +195,7 @@ class Ceiling:
             self._falls += number <= self.best
             # All between the new level and the refused number is unknown: it is tried at once.
             self._maybe = min(self.level, number - 1)
-            self.level = max(1, min(self.level, number - max(1, (self._falls + 1) // 2)))
+            step = min(2 ** (self._falls - 1), number // 2) if self._falls else 1
+            self.level = max(1, min(self.level, number - max(1, step)))
             self._failed = 0
         self.trial = 0

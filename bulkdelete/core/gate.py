@@ -7,6 +7,7 @@ holds everything for a cool-off that grows while refusals go on, or for as long 
 The reasoning, with figures and plots, is in docs/gate.md.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from bulkdelete.core.ceiling import Ceiling
@@ -28,6 +29,13 @@ STAGGER = 0.25
 
 LEAST_STAGGER = 0.005
 """Seconds between two first starts at least: answers that come together wait for each other."""
+
+
+LATE = 2.0
+"""What was not refused after so many times what a refusal takes is taken for taken."""
+
+FORGET = 0.9
+"""How much of the longest refusal so far the next one still reckons with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class Gate:
     _last_refusal: float = field(init=False, default=-1.0)
     _next_start: float = field(init=False, default=0.0)
     _last_start: float = field(init=False, default=0.0)
+    _last_left: Start = field(init=False, default=Start(0.0, 0, -1))
+    _refusal_seconds: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         if self.cap < 1:
@@ -78,16 +88,30 @@ class Gate:
 
     def wait(self, in_flight: int, now: float) -> float | None:
         """Return the seconds until one more may start (0.0: now), None: not before an answer."""
-        self.ceiling.look(in_flight)
+        settled = self._settled()
+        self.ceiling.look(in_flight, settled=now >= settled)
         if not self._room(in_flight):
-            return None
+            return settled - now if self.ceiling.hopeful and now < settled < math.inf else None
         return max(0.0, self.not_before - now, self._earliest(in_flight) - now)
+
+    def _settled(self) -> float:
+        """Return from when on all that is out was not refused, as far as one can tell.
+
+        A bucket of so many per second takes too many for a while: where that may be, and where a
+        refusal takes about as long as an answer, only answers tell.
+        """
+        late = LATE * self._refusal_seconds
+        last = self._last_left
+        untold = last.epoch != self.ceiling.epoch or last.at < self._last_start
+        if untold or not 0.0 < late <= self.latency / 2 or self.broken or self.tempo.doubted:
+            return math.inf
+        return last.at + late
 
     def _earliest(self, in_flight: int) -> float:
         """Return when the pace lets the next go; a try stands midway between two others."""
         if in_flight < self.ceiling.level:
             return self._next_start
-        return max(self._next_start, self._last_start + self.latency / (2 * self.ceiling.level))
+        return max(self._next_start, self._last_start + self.latency / (2 * in_flight))
 
     def is_open(self, in_flight: int, now: float) -> bool:
         """Tell whether a turn that was taken may be used, `in_flight` being out besides it."""
@@ -101,12 +125,16 @@ class Gate:
         distance = self.tempo.distance(self.latency / self.ceiling.level)
         if in_flight > self.ceiling.best:
             distance = max(distance, LEAST_STAGGER, STAGGER * self.latency / self.cap)
+        if self.ceiling.falling and not self.tempo.doubted:
+            # One at a time, so that one refusal tells: unless refusals are slow.
+            distance = max(distance, min(self._refusal_seconds, self.latency / 4))
         self._last_start = now
         self._next_start = max(self._next_start, now) + distance
 
     def started(self, in_flight: int, now: float) -> Start:
         """Note that a request leaves now, with which `in_flight` are out."""
-        return Start(now, in_flight, self.ceiling.epoch)
+        self._last_left = Start(now, in_flight, self.ceiling.epoch)
+        return self._last_left
 
     def accepted(self, start: Start, now: float) -> None:
         """Note an answer that was no refusal."""
@@ -123,10 +151,12 @@ class Gate:
     ) -> None:
         """Note a refusal for being too many, while `in_flight` (with it) were out."""
         known = start.at < self._last_refusal
+        self._refusal_seconds = max(now - start.at, FORGET * self._refusal_seconds)
         self._last_refusal = now
         if not known:
             self._refusals_in_row += 1
         self._explain(start, in_flight, now, draw, known=known)
+        self.tempo.noted(now)
         between = self.latency / self.ceiling.level if self.latency else 4 * FIRST_COOL_OFF
         first = min(FIRST_COOL_OFF, max(SHORTEST_COOL_OFF, between / 4))
         if self.tempo.active:
@@ -151,7 +181,7 @@ class Gate:
             return
         if tried and not flaps:
             tempo.contradict()
-        elif tempo.suspect(now, flaps=flaps, alone=alone):
+        elif tempo.suspect(now, self.latency / ceiling.before, flaps=flaps, alone=alone):
             ceiling.restore()
 
     def failed(self, now: float, hint: float | None, draw: float) -> None:

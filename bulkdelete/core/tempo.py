@@ -5,9 +5,11 @@ second takes a number for a while, refuses it, and takes it again. So a level th
 and lost twice, with no failed try between, or a refusal with nothing else in flight, is a matter
 of pace. The pace is then measured: between two refusals a bucket is empty at both ends, so what
 was accepted in between is what the server allows. Starts keep that distance, and a slightly
-shorter one is tried, rarely and later each time it fails.
+shorter one is tried, rarely and later each time it fails. A bucket lets shorter ones pass for a
+while, out of what it saved up: so when it refuses, all of a row of tries is taken back.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -32,6 +34,18 @@ FIRST_TRY, LATER = 100, 1.6
 SHORTER = 0.95
 """What the distance is multiplied with at a try."""
 
+ENOUGH = 2 * SAMPLE
+"""Accepted requests between two refusals that are a measure without any further one."""
+
+NEAR = 1.5
+"""A pace that is already known is believed up to so many times the distance that comes by itself.
+
+A slower one was not the server's: the level was too low to reach the server's.
+"""
+
+BETTER = 0.97
+"""A distance that went down to so much of the one before is worth going on."""
+
 
 @dataclass(slots=True)
 class Tempo:
@@ -44,11 +58,16 @@ class Tempo:
     _accepted: int = 0
     _calm: int = 0
     _sure: float = 0.0
-    _times: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLE))
+    _base: float = 0.0
+    _fresh: bool = True
+    _saves: bool = False
+    _windowed: bool = False
     _patience: float = NEXT_TRY
     _later: float = FIRST_TRY
     _next_try: int = NEXT_TRY
-    _windowed: bool = False
+    _total: int = 0
+    _times: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLE))
+    _refusals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=8))
 
     def distance(self, natural: float) -> float:
         """Return the distance to keep; while a pace is measured, the one that comes by itself."""
@@ -59,30 +78,50 @@ class Tempo:
         """Whether it is a matter of pace, as far as is known."""
         return self._measuring or self.spacing > 0.0
 
+    @property
+    def doubted(self) -> bool:
+        """Whether it may be a matter of pace."""
+        return self._flaps > 0 or self.active
+
     def accepted(self, natural: float, now: float) -> None:
         """Note an acceptance; starts would come every `natural` seconds by themselves."""
         self._times.append(now)
         self._accepted += 1
+        self._total += 1
         self._calm += 1
         if not self.spacing or self._calm < self._patience:
             return
         self._calm = 0
         self._patience = self._next_try
+        if self._fresh:
+            self._base, self._fresh = self.spacing, False
         self._sure = self.spacing
         self.spacing *= SHORTER
         if self.spacing < natural * 0.7:
-            self.spacing = self._sure = 0.0
+            self._keep(0.0)
             self._later = FIRST_TRY
 
-    def suspect(self, now: float, *, flaps: bool, alone: bool) -> bool:
-        """Note that a level which worked was refused; return whether pace is to be measured."""
+    def noted(self, now: float) -> None:
+        """Remember a refusal, whatever it was for: something can be measured from it."""
+        self._refusals.append((now, self._total))
+
+    def suspect(self, now: float, natural: float, *, flaps: bool, alone: bool) -> bool:
+        """Note that a level which worked was refused; return whether it is a matter of pace.
+
+        Where what is known of it already does not tell the pace, it is measured from now on.
+        """
         if alone:
             self._flaps = ENOUGH_FLAPS
         elif flaps:
             self._flaps += 1
         if self._flaps < ENOUGH_FLAPS or self.active:
             return False
-        self._measuring, self._since, self._accepted = True, now, 0
+        known = self._between(now)
+        self._measuring = alone or known > NEAR * natural
+        if not self._measuring:
+            self._keep(BELOW * known)
+            self._patience = self._next_try
+        self._since, self._accepted, self._calm = now, 0, 0
         return True
 
     def contradict(self) -> None:
@@ -97,19 +136,47 @@ class Tempo:
         of it is the measure, from the end of one to the end of the next.
         """
         self._windowed = self._windowed or in_row >= WINDOWED_AFTER
-        if self.spacing < self._sure:
-            self.spacing = self._sure
-            self._patience = self._later
-            self._later *= LATER
+        if self.spacing < self._base and self._misled():
+            self._take_back(now)
+        elif self.spacing < self._sure:
+            self.spacing, self._fresh = self._sure, True
+            self._try_later()
         elif self._accepted < SAMPLE:
+            self._calm = 0
             return
         else:
             if self._windowed:
                 self._next_try = max(self._next_try, self._accepted)
-            self.spacing = self._sure = self._measured(now)
+            self._keep(self._measured(now))
             self._patience = self._next_try if self._measuring else self._later
             self._measuring = False
         self._since, self._accepted, self._calm = now, 0, 0
+
+    def _keep(self, distance: float) -> None:
+        self.spacing = self._sure = self._base = distance
+        self._fresh = True
+
+    def _try_later(self) -> None:
+        self._patience = self._later
+        self._later *= LATER
+
+    def _misled(self) -> bool:
+        """Tell whether tries passed only out of something saved up; refused again, it is known."""
+        self._saves = self._saves or self.spacing == self._sure
+        return self._saves and not self._windowed
+
+    def _take_back(self, now: float) -> None:
+        """Go back to where a row of tries began, or to what was measured since, if it is less."""
+        before = self._base
+        self._keep(min(before, max(self.spacing, BELOW * self._between(now))))
+        self._patience = self._next_try
+        if self.spacing > BETTER * before:
+            self._try_later()
+
+    def _between(self, now: float) -> float:
+        """Return the distance of what was accepted between an earlier refusal and this one."""
+        known = [(self._total - total, now - at) for at, total in self._refusals]
+        return min((time / count for count, time in known if count >= ENOUGH), default=math.inf)
 
     def _measured(self, now: float) -> float:
         """Return the distance of what was accepted since the refusal before.

@@ -95,7 +95,7 @@ def test_r1_a_refusal_of_many_at_once_is_found_out_by_the_first() -> None:
 
 
 def test_r1_a_fall_from_high_up_takes_few_refusals() -> None:
-    """One less, one, two, two, three: the longer it goes on the faster."""
+    """One less, two, four, at most half: the longer it goes on the faster."""
     gate = opened(15)
     now = steady(gate, 15, 0.0, 30)
     seen = []
@@ -104,10 +104,10 @@ def test_r1_a_fall_from_high_up_takes_few_refusals() -> None:
         level = gate.limit
         gate.throttled(gate.started(level, now), level, now + 0.05, None, 0.5)
         seen.append(gate.limit)
-    assert seen == [14, 13, 11, 9, 6, 3]
-    leave(gate, 3, now + 1.0, answered=now + 2.0)
+    assert seen == [14, 12, 8, 4, 2, 1]
+    leave(gate, 1, now + 1.0, answered=now + 2.0)
     gate.throttled(gate.started(3, now + 2), 3, now + 2.1, None, 0.5)
-    assert gate.limit == 2, "one that was taken begins it anew"
+    assert gate.limit == 1, "one that was taken begins it anew"
 
 
 def test_r1_a_fall_that_went_too_far_is_made_good_at_once() -> None:
@@ -115,18 +115,40 @@ def test_r1_a_fall_that_went_too_far_is_made_good_at_once() -> None:
     ceiling = Ceiling(15, level=11, best=15)
     for number in (11, 10, 9):
         ceiling.refused(number, number, 0.5)
-    assert ceiling.level == 7
-    for _ in range(7):
-        ceiling.look(7)
-        assert ceiling.allowed == 7
-        ceiling.accepted(7, ceiling.epoch)
-    ceiling.look(7)
-    assert ceiling.allowed == 8
+    assert ceiling.level == 5
+    for level in (5, 6, 7):
+        for _ in range(level):
+            ceiling.look(level, settled=False)
+            assert ceiling.allowed == level
+            ceiling.accepted(level, ceiling.epoch)
+        ceiling.look(level, settled=False)
+        assert ceiling.allowed == level + 1
+        if level < 7:
+            ceiling.accepted(level + 1, ceiling.epoch)
     ceiling.refused(8, 8, 0.5)
     for _ in range(20):
         ceiling.accepted(7, ceiling.epoch)
-    ceiling.look(7)
+    ceiling.look(7, settled=False)
     assert ceiling.allowed == 7, "now it is known"
+
+
+def test_r1_a_fall_that_went_too_far_is_made_good_sooner_where_refusals_are_quick() -> None:
+    """What was not refused in time lets the next follow, up to what was refused before."""
+    ceiling = Ceiling(15, level=15, best=15)
+    for number in (15, 14, 12):
+        ceiling.refused(number, number, 0.5)
+    assert ceiling.level == 8
+    seen = []
+    for out in (7, 8, 9, 10, 11):
+        ceiling.look(out, settled=False)
+        ceiling.look(out, settled=True)
+        seen.append((ceiling.allowed, ceiling.falling))
+    assert seen[0] == (8, True), "not all that may be out are out"
+    assert seen[1:] == [(9, False), (10, False), (11, False), (11, False)], "12 was refused"
+    ceiling.accepted(11, ceiling.epoch)
+    assert ceiling.level == 11
+    ceiling.look(11, settled=True)
+    assert ceiling.allowed == 11
 
 
 @pytest.mark.parametrize(("draw", "seconds"), [(0.0, 0.125), (0.5, 0.1875), (1.0, 0.25)])
@@ -280,6 +302,64 @@ def test_r5_a_climb_to_what_once_worked_takes_longer_steps() -> None:
     assert seen == [6, 7, 11, 13, 14, 15, 16, 17, 18, 19, 20]
 
 
+def falls_to(level: int, *, seconds: float = 0.05) -> tuple[Gate, float]:
+    """Return a gate of 15 that is refused at once down to a level, so many seconds each time."""
+    gate = opened(15)
+    now = steady(gate, 15, 0.0, 50)
+    gate.throttled(gate.started(level + 1, now), level + 1, now + seconds, None, 0.5)
+    assert gate.limit == level
+    return gate, now + 1
+
+
+def test_r5_what_was_not_refused_in_time_lets_the_next_follow() -> None:
+    """A refusal takes 0.05 s, an answer 1 s: half of the way each time, up to what once worked."""
+    gate, now = falls_to(6)
+    _, now = answers_until_a_try(gate, now)
+    seen = []
+    for out in range(7, 16):
+        leave(gate, out, now)
+        if gate.limit == out:
+            assert gate.wait(out, now) == (pytest.approx(0.1) if out < 15 else None)
+            seen.append(out)
+        now += 0.1
+        gate.wait(out, now)
+    assert seen == [7, 11, 13, 14, 15]
+    assert gate.ceiling.level == 6, "only an answer proves it"
+    gate.throttled(gate.started(13, now), 13, now + 0.05, None, 0.5)
+    assert gate.limit == 12
+
+
+def test_r5_slow_refusals_tell_nothing_before_an_answer() -> None:
+    """Where a refusal takes as long as an answer, or may be for the pace, the answer is awaited."""
+    for slow in (True, False):
+        gate, now = falls_to(6, seconds=0.9 if slow else 0.05)
+        _, now = answers_until_a_try(gate, now + 1)
+        if not slow:
+            gate.tempo.suspect(now, 1.0, flaps=True, alone=False)
+        leave(gate, 7, now)
+        assert gate.wait(7, now) is None
+        gate.wait(7, now + 0.5)
+        assert gate.limit == 7
+
+
+def test_r5_what_has_not_left_yet_says_nothing() -> None:
+    """A turn was taken, and its request is still being made ready: no refusal can be back."""
+    gate, now = falls_to(6)
+    _, now = answers_until_a_try(gate, now)
+    gate.started(6, now)
+    gate.taken(7, now + 0.01)
+    assert gate.wait(7, now + 0.5) is None
+    assert gate.limit == 7
+
+
+def test_r1_while_the_level_falls_one_refusal_tells() -> None:
+    """Starts are as far apart as a refusal takes, and never more than a quarter of a request."""
+    for seconds, distance in ((0.05, 0.05), (0.9, 0.25)):
+        gate, now = falls_to(6, seconds=seconds)
+        leave(gate, 5, now)
+        assert gate.wait(5, now) == pytest.approx(distance)
+
+
 def test_r5_a_long_step_that_fails_keeps_what_was_taken() -> None:
     """Of four more two were taken: that is the level now."""
     ceiling = Ceiling(15, level=6, best=15, trial=10)
@@ -387,15 +467,74 @@ def test_a_pace_is_tried_to_be_shorter_rarely_and_later_each_time() -> None:
 def test_a_pace_that_does_not_explain_it_is_dropped() -> None:
     """A try of one more that fails at once: too many after all."""
     tempo = Tempo()
-    assert not tempo.suspect(0.0, flaps=True, alone=False)
+    assert not tempo.suspect(0.0, 1.0, flaps=True, alone=False)
     tempo.contradict()
-    assert not tempo.suspect(0.0, flaps=True, alone=False)
-    assert not tempo.suspect(0.0, flaps=False, alone=False)
-    assert tempo.suspect(0.0, flaps=True, alone=False)
+    assert not tempo.suspect(0.0, 1.0, flaps=True, alone=False)
+    assert not tempo.suspect(0.0, 1.0, flaps=False, alone=False)
+    assert tempo.suspect(0.0, 1.0, flaps=True, alone=False)
     assert tempo.distance(0.3) == 0.3, "while it is measured, they come as they would"
-    assert not tempo.suspect(0.0, flaps=True, alone=False), "it is being measured already"
+    assert not tempo.suspect(0.0, 1.0, flaps=True, alone=False), "it is being measured already"
     tempo.contradict()
     assert not tempo.active
+
+
+def taken(tempo: Tempo, now: float, count: int, distance: float) -> float:
+    """Have so many accepted, one every `distance` seconds; return when the last was."""
+    for _ in range(count):
+        now += distance
+        tempo.accepted(0.4, now)
+    return now
+
+
+def convicted(natural: float = 0.4) -> tuple[Tempo, float]:
+    """Return a tempo that saw 30 accepted between two refusals, every half second, and when."""
+    tempo = Tempo()
+    tempo.noted(0.0)
+    now = taken(tempo, 0.0, 30, 0.5)
+    tempo.suspect(now, natural, flaps=True, alone=False)
+    assert not tempo.active
+    assert tempo.suspect(now, natural, flaps=True, alone=False)
+    tempo.noted(now)
+    return tempo, now
+
+
+def test_a_pace_is_taken_from_the_refusals_that_were() -> None:
+    """No further one is needed, where they tell it; else it is measured."""
+    tempo, _ = convicted()
+    assert tempo.spacing == pytest.approx(0.51)
+    tempo, _ = convicted(natural=0.3)
+    assert (tempo.spacing, tempo.active) == (0.0, True)
+
+
+def test_what_was_saved_up_misleads_only_once() -> None:
+    """A bucket that had filled lets shorter distances pass: all of them are taken back."""
+    tempo, now = convicted()
+    sure = tempo.spacing
+    now = taken(tempo, now, 3 * NEXT_TRY, 0.51)
+    last = tempo.spacing
+    assert last == pytest.approx(sure * SHORTER**3)
+    tempo.refused(now, 1)
+    assert tempo.spacing == pytest.approx(sure * SHORTER**2), "one step back"
+    tempo.noted(now)
+    tempo.refused(now + 0.5, 1)
+    assert tempo.spacing == sure, "and all, when that is refused too"
+    now = taken(tempo, now + 0.5, round(FIRST_TRY * 1.6) + NEXT_TRY, 0.51)
+    assert tempo.spacing < sure
+    tempo.refused(now, 1)
+    assert tempo.spacing == sure, "now it is known"
+
+
+def test_a_pace_that_was_too_slow_is_corrected_by_what_was_taken() -> None:
+    """What was accepted between two refusals counts, if it is more than what was kept."""
+    tempo, now = convicted()
+    now = taken(tempo, now, 3 * NEXT_TRY, 0.46)
+    tempo.refused(now, 1)
+    tempo.noted(now)
+    now = taken(tempo, now, 3, 0.46)
+    tempo.refused(now, 1)
+    assert tempo.spacing == pytest.approx(1.02 * 0.46)
+    now = taken(tempo, now, NEXT_TRY, 0.47)
+    assert tempo.spacing < 0.46, "which is worth going on"
 
 
 def test_under_a_pace_the_number_can_be_too_large_all_the_same() -> None:

@@ -45,6 +45,8 @@ class Scenario:
     neighbour: Neighbour | None = None
     rate: Rate | None = None
     warm_up: int = 20
+    shake: float = 0.0
+    """The lengths of the phases differ by so much either way, by the seed: no period fits them."""
     moving: bool = False
     """Whether the limit is hidden or moves, so that there is something to find."""
 

@@ -84,7 +84,7 @@ class World:
         self._theirs = 0
         self._queue: list[_Request] = []
         self._phase = 0
-        self._left_in_phase = scenario.phases[0][1]
+        self._left_in_phase = self._length()
         self._limit = scenario.phases[0][0]
         self._free: list[tuple[float, int]] = [(0.0, self._limit)]
         self._busy: list[tuple[float, float]] = []
@@ -155,9 +155,14 @@ class World:
         if self._phase == len(self.scenario.phases):
             self._done = True
             return
-        self._limit, self._left_in_phase = self.scenario.phases[self._phase]
+        self._limit = self.scenario.phases[self._phase][0]
+        self._left_in_phase = self._length()
         self._changes.append(len(self._accepted))
         self._note_free()
+
+    def _length(self) -> int:
+        length, shake = self.scenario.phases[self._phase][1], self.scenario.shake
+        return round(length * self.dice.uniform(1 - shake, 1 + shake)) if shake else length
 
     # --- the server ---
 
