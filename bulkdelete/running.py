@@ -39,27 +39,54 @@ if TYPE_CHECKING:
     from bulkdelete.io.rundir import IndexFile, RunDir
     from bulkdelete.reading import Part
     from bulkdelete.settings import Credentials, Settings
-    from bulkdelete.starting import Approve, Watch
+    from bulkdelete.starting import Approve, Hear, Watch
 
 _log = structlog.get_logger("bulkdelete")
 
 
+class Brake:
+    """Ends the sending in order from within the program, as a signal does from outside."""
+
+    def __init__(self) -> None:
+        self._interrupt: Callable[[int, str], None] | None = None
+
+    def attach(self, interrupt: Callable[[int, str], None]) -> None:
+        """Call `interrupt` when it is pulled."""
+        self._interrupt = interrupt
+
+    def pull(self) -> bool:
+        """Start no new request; False when there is nothing yet that could send."""
+        if self._interrupt is None:
+            return False
+        self._interrupt(signal.SIGTERM, "its caller")
+        return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What to send: a run directory and the input it was planned from."""
+    """What to send: a run directory and the input it was planned from.
+
+    Signals end it, or its `brake`, in a program that has more to do than this.
+    """
 
     run: "RunDir"
     parts: "tuple[Part, ...]"
     protect: "tuple[Path, ...]"
     settings: "Settings"
     credentials: "Credentials | None"
+    brake: Brake | None = None
 
 
 async def send(
-    job: Job, approve: "Approve", watch: "Watch", wall: Callable[[], float] = time.time
+    job: Job,
+    approve: "Approve",
+    watch: "Watch",
+    hear: "Hear | None" = None,
+    wall: Callable[[], float] = time.time,
 ) -> "reports.Report":
     """Send what is not settled; return the summary of a run that reached its end.
 
+    `hear` is told of each record once it is durable.
     Raises BulkdeleteError when something refused or stopped it; the checkpoint then says so, and
     `summary` of reporting tells the state.
     """
@@ -67,17 +94,18 @@ async def send(
         plan = job.run.plan()
         index = job.run.index(plan)
         try:
-            return await _send(job, plan, index, approve, watch, wall)
+            return await _send(job, plan, index, approve, watch, hear, wall)
         finally:
             index.close()
 
 
-async def _send(
+async def _send(  # noqa: PLR0913, PLR0917 - what a start is made of
     job: Job,
     plan: "Plan",
     index: "IndexFile",
     approve: "Approve",
     watch: "Watch",
+    hear: "Hear | None",
     wall: Callable[[], float],
 ) -> "reports.Report":
     progress, reader = job.run.progress(plan)
@@ -92,6 +120,7 @@ async def _send(
         credentials=job.credentials,
         approve=approve,
         watch=watch,
+        hear=hear,
         world=ThisMachine(job, plan, index, progress, wall, machine_tag(key)),
     )
     head = await start.run()
@@ -175,12 +204,14 @@ class ThisMachine:
                 _log.warning("live.unavailable", error=error.strerror)
             yield
 
-    @staticmethod
-    def watch_signals(interrupt: Callable[[int, str], None]) -> None:
+    def watch_signals(self, interrupt: Callable[[int, str], None]) -> None:
         """First signal: drain. Second: leave now, as the checkpoint allows at any instant.
 
         They stay for the reports that are written at the end: one signal does not spoil those.
         """
+        if self.job.brake is not None:
+            self.job.brake.attach(interrupt)
+            return
         loop = asyncio.get_running_loop()
         seen: list[int] = []
 

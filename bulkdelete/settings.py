@@ -7,12 +7,12 @@ variable or a file that was forgotten somewhere must not be able to delete anybo
 import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bulkdelete.core.dialect import character
@@ -25,9 +25,6 @@ from bulkdelete.core.target import CLEVERTAP, Target, is_loopback, is_private
 from bulkdelete.core.times import Window, instant
 from bulkdelete.errors import UsageError
 from bulkdelete.io import files
-
-if TYPE_CHECKING:
-    import os
 
 PREFIX = "BULKDELETE_"
 CONFIG_FILE = "bulkdelete.toml"
@@ -490,7 +487,7 @@ def _visible(value: str, what: str) -> str:
     return value
 
 
-def credentials(settings: Settings, environment: "os._Environ[str]") -> Credentials:
+def credentials(settings: Settings, environment: MutableMapping[str, str]) -> Credentials:
     """Return who asks; UsageError when something is missing.
 
     The passcode is taken out of the environment, so that no child process inherits it.

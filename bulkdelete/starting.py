@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     Watch = Callable[["View"], Coroutine[Any, Any, None]]
     """Shows progress until cancelled."""
 
+    Hear = Callable[[log.Record], None]
+    """Is told of each record of this start, once it is durable."""
+
 OUTCOME_ROOM = 4096
 """Bytes on the disk that are held for the outcome of each request in flight."""
 
@@ -140,6 +143,7 @@ class Start:
     approve: "Approve"
     watch: "Watch"
     world: World
+    hear: "Hear | None" = None
 
     async def run(self) -> str:
         """Send what is not settled; return the chain's head of a run that reached its end.
@@ -152,7 +156,7 @@ class Start:
         wall = steady(self.world.wall, self.world.monotonic, self.progress.last_at)
         approval = self.approve(self.plan, self.progress, wall()) if todo else None
         reserve = max(log.MAX_LINE, OUTCOME_ROOM * self.settings.cap)
-        journal = Journal(self.world.disk(), self.reader, self.progress.apply, reserve)
+        journal = Journal(self.world.disk(), self.reader, self._durable(), reserve)
         try:
             if approval is not None:
                 await journal.append(approval)
@@ -162,6 +166,18 @@ class Start:
         finally:
             await journal.close()
         return journal.head
+
+    def _durable(self) -> "Hear":
+        """Return what each durable record goes to: the progress, then who wants to hear of it."""
+        apply, hear = self.progress.apply, self.hear
+        if hear is None:
+            return apply
+
+        def both(record: log.Record) -> None:
+            apply(record)
+            hear(record)
+
+        return both
 
     async def _check(self) -> None:
         """Refuse what must not be sent; nothing was written yet."""

@@ -1,7 +1,5 @@
 """`bulkdelete apply`."""
 
-import dataclasses
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +7,6 @@ from cyclopts import Parameter
 
 from bulkdelete.cli.console import execute
 from bulkdelete.cli.flags import ApprovalFlags, OutputFlags, PlaceFlags, SendFlags, given
-from bulkdelete.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from bulkdelete.cli.console import Console
@@ -55,38 +52,23 @@ def apply(  # noqa: PLR0913 - one per group of flags
     keys = {"protect": protect, "key_file": key_file}
 
     async def body(console: "Console") -> int:
-        from bulkdelete.cli.common import check_yes, load_settings
-        from bulkdelete.cli.run import deliver
-        from bulkdelete.io.rundir import RunDir
-        from bulkdelete.settings import credentials
+        from bulkdelete import library
+        from bulkdelete.cli.common import Teller, credentials_of, load_settings
+        from bulkdelete.cli.run import approved, shown
 
         settings = load_settings(output, guards | keys | given(place, sending))
-        check_yes(approval.yes, settings)
-        run = RunDir(run_dir, settings.key_file)
-        run.check()
-        plan = run.plan()
-        if settings.host is not None and settings.host != plan.bound.host:
-            raise IntegrityError(
-                "other_host",
-                "the plan is for another host than the one named now; nothing was sent",
-                "leave --region and --endpoint out: the plan names its own",
-            )
-        if settings.environment and settings.environment != plan.bound.environment:
-            raise IntegrityError(
-                "other_environment",
-                "the plan was made for another environment than this profile's; nothing was sent",
-                "use the profile that the plan was made with, or make a new plan",
-            )
-        # The plan's own lists; a flag says where they are now, a profile adds none to a plan.
-        lists = tuple(Path(path) for path in protect or plan.protect)
-        settings = dataclasses.replace(settings, protect=lists)
-        if plan.draft:
-            raise UsageError(
-                "draft",
-                "this plan is a draft: it names no account or region; nothing was sent",
-                "make a plan with --region and --account-id",
-            )
-        asked = None if dry_run else credentials(settings, os.environ)
-        return await deliver(console, run, settings, asked, approval, moved=input, dry_run=dry_run)
+        teller = Teller(console, settings)
+        running = library.apply(
+            run_dir,
+            settings=settings,
+            credentials=None if dry_run else credentials_of(settings),
+            audience=library.Audience(
+                tell=teller.tell, watch=(teller.watch,), ask=teller.ask, signals=True
+            ),
+            **approved(approval, dry_run=dry_run),
+            input=input,
+            protect=protect,
+        )
+        return await shown(console, teller, running, dry_run=dry_run)
 
     return execute(output, body)

@@ -37,7 +37,7 @@ def audit(
 
     async def body(console: "Console") -> int:
         from bulkdelete import auditing
-        from bulkdelete.cli.common import parts_of
+        from bulkdelete.intake import parts_of
         from bulkdelete.io.rundir import RunDir
 
         run = RunDir(run_dir, key_file)

@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -15,6 +15,8 @@ from bulkdelete.cli import crashes, limits
 from bulkdelete.errors import BulkdeleteError, Interrupted, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bulkdelete.cli.flags import OutputFlags
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.report import Report
@@ -106,6 +108,8 @@ def execute(flags: "OutputFlags", body: "Callable[[Console], Coroutine[Any, Any,
     except BulkdeleteError as error:
         return _refused(console, error)
     except OSError as error:
+        from bulkdelete.concluding import disk_error
+
         return _refused(console, disk_error(error))
     except Exception as error:  # noqa: BLE001 - a bug: say so, without the values it stumbled over
         return _refused(console, bug(error))
@@ -113,12 +117,15 @@ def execute(flags: "OutputFlags", body: "Callable[[Console], Coroutine[Any, Any,
 
 def bug(error: Exception) -> BulkdeleteError:
     """Print where something went wrong that nobody foresaw; return it as what stops a command."""
+    from bulkdelete import concluding
+
     _write(sys.stderr, crashes.places(error.__traceback__))
-    name = type(error).__name__
-    return BulkdeleteError("bug", f"unexpected {name}: a bug; what was sent is on record")
+    return concluding.bug(error)
 
 
 def _refused(console: Console, error: BulkdeleteError) -> int:
+    from bulkdelete.concluding import refusal
+
     console.failure(error)
     console.object(refusal(error))
     return error.exit
@@ -153,19 +160,6 @@ async def _interruptible(
         os._exit(code)
 
 
-def disk_error(error: OSError) -> BulkdeleteError:
-    """Say what an error of the operating system means for the caller."""
-    import errno
-
-    from bulkdelete.errors import Stopped
-    from bulkdelete.io.room import advice
-
-    where = f" ({error.filename})" if error.filename else ""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}:
-        return Stopped("disk", f"{error.strerror}{where}", advice(error))
-    return UsageError("os_error", f"{error.strerror or error}{where}")
-
-
 def run_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop when it is installed."""
     # Hardly a cycle is made here, and each look for them walks through all that was imported.
@@ -178,34 +172,6 @@ def run_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     except ImportError:
         return asyncio.run(coroutine)
     return uvloop.run(coroutine)
-
-
-def refusal(error: BulkdeleteError) -> dict[str, Any]:
-    """Return the summary of a command that refused before there was a run."""
-    from bulkdelete.core import report as reports
-    from bulkdelete.core.model import Balance
-
-    found = reports.Report(
-        run_id="",
-        run_dir="",
-        plan_digest="",
-        state="refused",
-        exit_code=error.exit,
-        reason=reports.Reason(error.code, str(error), error.hint),
-        ids=reports.as_dict(Balance()),
-        chunks=dict.fromkeys(("planned", "accepted", "rejected", "ambiguous", "unsent"), 0),
-        requests=reports.request_counts(None),
-        timing=reports.Timing(),
-    )
-    built: dict[str, Any] = msgspec.to_builtins(found)
-    return built
-
-
-async def nothing(_: object) -> None:
-    """Watch nothing."""
-
-
-Watcher = Callable[[Any], Awaitable[None]]
 
 
 # --- words for a person ---

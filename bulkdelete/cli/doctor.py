@@ -26,12 +26,13 @@ def doctor(
     """Check settings, credentials, disk, clock and host, without deleting."""
 
     async def body(console: "Console") -> int:
-        from bulkdelete.cli.common import refuse_emulator, settings_of
-        from bulkdelete.cli.run import credentials_of
+        from bulkdelete.cli.common import credentials_of, settings_of
+        from bulkdelete.intake import check_region, refuse_emulator
         from bulkdelete.io.client import Client
 
         settings = settings_of(output, place, where)
         refuse_emulator(settings)
+        check_region(settings)
         credentials = credentials_of(settings)
         checks = [_disk(settings.runs_dir)]
         client = Client(

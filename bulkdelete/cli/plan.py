@@ -4,14 +4,6 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bulkdelete.cli.common import (
-    Intake,
-    check,
-    check_usual,
-    refuse_emulator,
-    settings_of,
-    show_plan,
-)
 from bulkdelete.cli.console import execute
 from bulkdelete.cli.flags import (
     AcceptFlags,
@@ -43,26 +35,19 @@ def plan(  # noqa: PLR0913 - one per group of flags
     """Read and check a list, count it, and write a run directory. Sends nothing."""
 
     async def body(console: "Console") -> int:
-        from bulkdelete import reporting
+        from bulkdelete import library
+        from bulkdelete.cli.common import Teller, accepted, settings_of
 
         settings = settings_of(output, reading, select, place, guard, where)
-        refuse_emulator(settings)
-        intake = Intake(inputs, settings, accept)
-        try:
-            made = await intake.plan(await intake.wish())
-            show_plan(console, made, settings)
-            check(made, settings, accept)
-            check_usual(made, intake)
-            with intake.alone():
-                run = intake.keep(made)
-        finally:
-            intake.draft.discard()
-        progress, reader = run.progress(made.plan)
-        report = reporting.summary(run, made.plan, progress, head=reader.head)
+        audience = library.Audience(tell=Teller(console, settings).tell)
+        report = await library.plan(
+            *inputs, settings=settings, audience=audience, **accepted(accept)
+        )
+        planned = sum(report.ids[name] for name in ("unsent", "accepted", "rejected", "ambiguous"))
         console.object(report)
-        console.result(f"planned {made.plan.counts.planned:,} IDs: {run.path}")
-        if not made.plan.draft:
-            console.note(f"  next: bulkdelete apply {run.path}")
+        console.result(f"planned {planned:,} IDs: {report.run_dir}")
+        if report.state != "draft":
+            console.note(f"  next: bulkdelete apply {report.run_dir}")
         return 0
 
     return execute(output, body)

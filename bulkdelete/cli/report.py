@@ -13,12 +13,7 @@ from bulkdelete.cli.flags import OutputFlags
 from bulkdelete.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bulkdelete.cli.console import Console
-    from bulkdelete.core.model import State
-    from bulkdelete.core.plan import Plan
-    from bulkdelete.io.rundir import RunDir
 
 _OUT = OutputFlags()
 
@@ -55,64 +50,65 @@ def report(  # noqa: PLR0913 - its flags
     """Write reports and outcome files of a run; tell what happened to one ID."""
 
     async def body(console: "Console") -> int:
-        from bulkdelete import outcome_files, reporting, shredding, tracing
-        from bulkdelete.cli import story
-        from bulkdelete.cli.common import parts_of
+        from bulkdelete import library, reporting
+        from bulkdelete.cli.common import Teller, load_settings
         from bulkdelete.cli.console import report_lines
         from bulkdelete.cli.summary import step_summary
-        from bulkdelete.io.rundir import RunDir
-        from bulkdelete.reading import check_unchanged
-        from bulkdelete.version import __version__
 
-        form = _format(outcome_format)
-        run = RunDir(run_dir, key_file)
-        run.check()
-        plan = run.plan()
-        if shred:
-            if outcomes is not None or id is not None or receipt:
-                raise UsageError("shred", "--shred goes with no other flag")
-            for path in await shredding.shred(run, plan, time.time()):
-                console.note(f"  removed {path}")
+        if shred and (outcomes is not None or id is not None or receipt):
+            raise UsageError("shred", "--shred goes with no other flag")
         if receipt or sign is not None:
-            return _receipt(console, run, plan, sign)
-        progress, reader = run.progress(plan)
-        found = reporting.summary(run, plan, progress, head=reader.head, busy=run.busy())
-        wanted = _states(outcomes)
-        if wanted or id is not None:
-            parts = parts_of(run, plan, input)
-            await check_unchanged(plan, parts)
+            return _receipt(console, run_dir, key_file, sign)
         if id is not None:
-            one = sys.stdin.readline().rstrip("\n") if id == STDIN_PATH else id
-            entries = await tracing.story(run, plan, parts, progress, one)
-            console.object({"schema": tracing.SCHEMA, "found": entries})
-            for entry in entries:
-                console.result("\n".join(story.lines(entry)))
-            return 0
-        examples = outcome_files.Examples() if wanted or shred else None
-        if wanted:
-            paths = await outcome_files.write_outcomes(
-                run, plan, parts, progress, wanted, form, examples
-            )
-            for path in paths.values():
-                console.note(f"  wrote {path}")
+            return await _tell_of(console, run_dir, id, input, key_file)
+        teller = Teller(console, load_settings(output, {}))
+        found = await library.report(
+            run_dir,
+            outcomes=[one.strip() for one in outcomes.split(",")] if outcomes else [],
+            outcome_format=outcome_format,
+            shred=shred,
+            input=input,
+            key_file=key_file,
+            audience=library.Audience(tell=teller.tell),
+        )
         if found.state not in reporting.ALIVE:
-            kept = examples.found if examples is not None else None
-            reporting.write(run, found, plan, progress, __version__, kept)
-            step_summary(run)
+            step_summary(run_dir)
         console.object(found)
         console.result("\n".join(report_lines(found)))
-        console.note(f"  report       {run.path / 'report.html'}")
+        console.note(f"  report       {run_dir / 'report.html'}")
         return 0
 
     return execute(output, body)
 
 
-def _receipt(console: "Console", run: "RunDir", plan: "Plan", key: Path | None) -> int:
+async def _tell_of(
+    console: "Console",
+    run_dir: Path,
+    identifier: str,
+    moved: tuple[str, ...],
+    key_file: Path | None,
+) -> int:
+    """Print what happened to one ID."""
+    from bulkdelete import library, tracing
+    from bulkdelete.cli import story
+
+    one = sys.stdin.readline().rstrip("\n") if identifier == STDIN_PATH else identifier
+    entries = await library.story(run_dir, one, input=moved, key_file=key_file)
+    console.object({"schema": tracing.SCHEMA, "found": entries})
+    for entry in entries:
+        console.result("\n".join(story.lines(entry)))
+    return 0
+
+
+def _receipt(console: "Console", run_dir: Path, key_file: Path | None, key: Path | None) -> int:
     """Write the receipt, and sign it when a key is given."""
     from bulkdelete import receipting
-    from bulkdelete.cli.common import who
+    from bulkdelete.intake import who
+    from bulkdelete.io.rundir import RunDir
 
-    found = receipting.make(run, plan, time.time(), who())
+    run = RunDir(run_dir, key_file)
+    run.check()
+    found = receipting.make(run, run.plan(), time.time(), who())
     paths = receipting.write(run, found, key)
     console.object(found)
     console.result("\n".join(found.statement))
@@ -120,28 +116,3 @@ def _receipt(console: "Console", run: "RunDir", plan: "Plan", key: Path | None) 
     for path in paths:
         console.note(f"  wrote {path}")
     return 0
-
-
-def _states(names: str | None) -> "Sequence[State]":
-    from bulkdelete.core.model import State
-
-    if names is None:
-        return []
-    if names == "all":
-        return list(State)
-    try:
-        return [State(name.strip()) for name in names.split(",")]
-    except ValueError as error:
-        allowed = ", ".join(State)
-        raise UsageError("bad_value", f"--outcomes: some of {allowed} are wanted") from error
-
-
-def _format(name: str) -> str:
-    from bulkdelete.io.columnar import check_extra
-    from bulkdelete.outcome_files import WRITERS
-
-    if name not in WRITERS:
-        raise UsageError("bad_value", f"--outcome-format: one of {', '.join(WRITERS)} is wanted")
-    if name == "parquet":
-        check_extra("--outcome-format parquet")
-    return name

@@ -31,11 +31,10 @@ def status(
     """Show what is known of one run, or of all. Exits 0 when the balance verifies."""
 
     async def body(console: "Console") -> int:
+        from bulkdelete import library
         from bulkdelete.cli import history, watching
         from bulkdelete.cli.common import load_settings
         from bulkdelete.cli.console import report_lines
-        from bulkdelete.cli.summary import read
-        from bulkdelete.io.rundir import RunDir
 
         if watch:
             await watching.watch(console, watching.named(run_dir))
@@ -43,7 +42,7 @@ def status(
             place = load_settings(output, {"runs_dir": runs_dir}).runs_dir
             return history.show(console, place, history.age(keep))
         history.refuse_keep(keep)
-        report = read(RunDir(run_dir))
+        report = await library.status(run_dir)
         console.object(report)
         console.result("\n".join(report_lines(report)))
         return 0

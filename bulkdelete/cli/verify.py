@@ -1,7 +1,5 @@
 """`bulkdelete verify`: later, are the profiles gone? By sample or in full; deletes nothing."""
 
-import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,12 +7,11 @@ from cyclopts import Group, Parameter
 
 from bulkdelete.cli.console import execute
 from bulkdelete.cli.flags import OutputFlags, PlaceFlags, given
-from bulkdelete.errors import BulkdeleteError, IntegrityError, UsageError
+from bulkdelete.errors import BulkdeleteError
 
 if TYPE_CHECKING:
     from bulkdelete.cli.console import Console
-    from bulkdelete.core.verification import Wish
-    from bulkdelete.verifying import Job
+    from bulkdelete.options import VerifyOptions
 
 _PLACE, _OUT = PlaceFlags(), OutputFlags()
 _WHAT = Group("What is asked", sort_key=1)
@@ -84,103 +81,51 @@ def verify(  # noqa: PLR0913 - its flags
     }
 
     async def body(console: "Console") -> int:
-        from bulkdelete.core.verification import Scope, Wish
+        from bulkdelete import library
+        from bulkdelete.cli.common import Teller, credentials_of, load_settings
+        from bulkdelete.cli.summary import step_summary
 
-        _check(sample, full=full, ambiguous=ambiguous)
-        wish = Wish(
-            scope=Scope.AMBIGUOUS if ambiguous else Scope.ACCEPTED,
-            full=full,
-            sample=sample,
-            seed=seed,
-            watch=watch_return,
-            at_once=now,
-        )
+        settings = load_settings(output, flags | given(place))
         console.logging()
-        return await _verify(console, _job(run_dir, input, output, flags | given(place), wish))
+        options: VerifyOptions = {
+            "full": full,
+            "ambiguous": ambiguous,
+            "watch_return": watch_return,
+            "now": now,
+            "input": input,
+        }
+        if sample is not None:
+            options["sample"] = sample
+        if seed is not None:
+            options["seed"] = seed
+        audience = library.Audience(tell=Teller(console, settings).tell)
+        try:
+            found = await library.verify(
+                run_dir,
+                settings=settings,
+                credentials=credentials_of(settings),
+                audience=audience,
+                **options,
+            )
+        except BulkdeleteError as error:
+            console.failure(error)
+            console.object(_refused(run_dir, error))
+            return error.exit
+        step_summary(run_dir)
+        console.object(found)
+        console.result(found.sentence)
+        return found.exit_code
 
     return execute(output, body)
 
 
-def _check(sample: int | None, *, full: bool, ambiguous: bool) -> None:
-    if sample is not None and (full or ambiguous):
-        raise UsageError("sample", "--full and --ambiguous ask for each ID: leave --sample out")
-    if sample is not None and sample < 1:
-        raise UsageError("bad_value", "--sample: 1 or more is wanted")
-
-
-def _job(
-    run_dir: Path,
-    moved: tuple[str, ...],
-    output: OutputFlags,
-    flags: dict[str, object],
-    wish: "Wish",
-) -> "Job":
-    from bulkdelete.cli.common import load_settings, parts_of
-    from bulkdelete.io.rundir import RunDir
-    from bulkdelete.settings import credentials
-    from bulkdelete.verifying import Job
-
-    settings = load_settings(output, flags)
-    run = RunDir(run_dir, settings.key_file)
-    run.check()
-    plan = run.plan()
-    if plan.draft:
-        raise UsageError("draft", "this plan is a draft: nothing of it was sent")
-    if settings.host is not None and settings.host != plan.bound.host:
-        raise IntegrityError(
-            "other_host",
-            "the run was sent to another host than the one named now; nothing was asked",
-            "leave --region and --endpoint out: the plan names its own",
-        )
-    return Job(
-        run=run,
-        parts=parts_of(run, plan, moved),
-        settings=settings,
-        credentials=credentials(settings, os.environ),
-        wish=wish,
-    )
-
-
-async def _verify(console: "Console", job: "Job") -> int:
-    from bulkdelete.verifying import verify as ask
-
-    try:
-        found = await ask(job, time.time)
-    except BulkdeleteError as error:
-        console.failure(error)
-        console.object(_refused(job, error))
-        return error.exit
-    _rewrite(job)
-    console.object(found)
-    console.result(found.sentence)
-    for path in found.files:
-        console.note(f"  wrote {path}")
-    return found.exit_code
-
-
-def _refused(job: "Job", error: BulkdeleteError) -> dict[str, object]:
+def _refused(run_dir: Path, error: "BulkdeleteError") -> dict[str, object]:
     from bulkdelete.core.verification import SCHEMA
 
     return {
         "schema": SCHEMA,
-        "run_id": job.run.run_id,
-        "run_dir": str(job.run.path),
+        "run_id": run_dir.name,
+        "run_dir": str(run_dir),
         "exit_code": error.exit,
         "reason": {"code": error.code, "message": str(error), "hint": error.hint},
     }
-
-
-def _rewrite(job: "Job") -> None:
-    """Put the conclusion into the run's reports."""
-    from bulkdelete import reporting
-    from bulkdelete.cli.summary import step_summary
-    from bulkdelete.version import __version__
-
-    run = job.run
-    plan = run.plan()
-    progress, reader = run.progress(plan)
-    if run.busy():
-        return
-    report = reporting.summary(run, plan, progress, head=reader.head)
-    reporting.write(run, report, plan, progress, __version__)
-    step_summary(run)

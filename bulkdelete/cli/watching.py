@@ -5,7 +5,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from bulkdelete.cli import progress, summary
+from bulkdelete import concluding
+from bulkdelete.cli import progress
 from bulkdelete.core import live as words
 from bulkdelete.errors import UsageError
 from bulkdelete.io import live
@@ -74,7 +75,7 @@ class Looker:
         """Read the whole log, though not so often that a long one keeps the machine busy."""
         began = time.monotonic()
         if self._read is None or began >= self._due:
-            report = summary.read(self._run)
+            report = concluding.read(self._run)
             ids = report.ids
             done = ids["accepted"] + ids["rejected"]
             self._read = words.Answer(

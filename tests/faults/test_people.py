@@ -46,7 +46,7 @@ then, tag = float(sys.argv.pop(1)), running.machine_tag
 running.machine_tag = lambda key: "another-machine-" + tag(key)[:8]
 now = time.time
 time.time = lambda: now() + then
-running.send.__defaults__ = (time.time,)
+running.send.__defaults__ = (None, time.time)
 main()
 """
 

@@ -10,14 +10,15 @@ from tests.conftest import Emulate, Ended, Program, times_acted
 _MEANWHILE = """
 import os, subprocess, sys
 surroundings = dict(os.environ)  # before the passcode is taken out of them
-from bulkdelete.cli import common, main
-plan = common.Intake.plan
+from bulkdelete import intake
+from bulkdelete.cli import main
+plan = intake.Intake.plan
 async def slow(self, wish):
     made = await plan(self, wish)
     words = [sys.executable, "-m", "bulkdelete", *sys.argv[2:], *sys.argv[1].split()]
     subprocess.run(words, env=surroundings, stdout=subprocess.DEVNULL)
     return made
-common.Intake.plan = slow
+intake.Intake.plan = slow
 main(sys.argv[2:])
 """
 

@@ -349,7 +349,7 @@ SABOTEURS = (
         "silence taken for an approval",
         "cli/approval.py",
         "if not (sys.stdin.isatty() and sys.stderr.isatty()):",
-        'if not (sys.stdin.isatty() and sys.stderr.isatty()):\n            return "typed"',
+        "if not (sys.stdin.isatty() and sys.stderr.isatty()):\n        return",
         (
             "tests/runs/test_traps.py::test_an_unapproved_plan_is_shown_each_time",
             "tests/runs/test_main_job.py::test_guards_before_the_first_request",

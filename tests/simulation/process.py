@@ -9,8 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bulkdelete.cli.approval import Approver
-from bulkdelete.cli.flags import ApprovalFlags
+from bulkdelete.approving import Approver, Consent
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core.model import Chunk, State
 from bulkdelete.core.progress import Progress
@@ -156,9 +155,7 @@ class SimProcess:
         journal.replay(BytesIO(self._log()), reader, self._progress.apply)
         self._compare()
         settings = self._settings()
-        approver = Approver(
-            _RUN, ApprovalFlags(yes=True, renew=befalls.renew), settings, lambda _: None
-        )
+        approver = Approver(_RUN, Consent(yes=True, renew=befalls.renew), settings)
         account = "ANOTHER" if befalls.before == "other_account" else ACCOUNT
         start = Start(
             plan=lasting.listed.plan,

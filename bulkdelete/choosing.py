@@ -1,0 +1,143 @@
+"""Which run a list belongs to: the unfinished one that goes on, or a new one that is made now."""
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bulkdelete import reporting, runs
+from bulkdelete.core.report import Reason, Report, balance
+from bulkdelete.errors import BusyError, IntegrityError
+from bulkdelete.events import Kept, Looked, PassedOver, Resuming
+
+if TYPE_CHECKING:
+    from bulkdelete.events import Tell
+    from bulkdelete.intake import Intake
+    from bulkdelete.io.rundir import RunDir
+    from bulkdelete.planning import Planned, Wish
+    from bulkdelete.runs import Found
+
+
+async def choose(
+    intake: "Intake", tell: "Tell", *, again: bool, abandon: bool, must_resume: bool
+) -> "RunDir | Report":
+    """Return the run to go on with (made now, if need be), or the report of a finished one."""
+    try:
+        wish = await intake.wish()
+        while (earlier := await intake.earlier(wish)) is not None:
+            found = runs.load(earlier)
+            course = await runs.course(
+                found,
+                partial(intake.same, wish, found),
+                intake.settings,
+                time.time(),
+                again=again,
+                abandon=abandon,
+            )
+            if course is runs.Course.PASS_OVER:
+                # Behind it there may be a run that did send.
+                intake.passed.append(earlier.path)
+                tell(PassedOver(earlier.path))
+                continue
+            if course is runs.Course.RESUME:
+                tell(_resuming(found))
+                return earlier
+            if course is runs.Course.FINISHED:
+                return _already_finished(found)
+            if must_resume and found.progress.abandoned:
+                raise _no_earlier_run()
+            return await _make(intake, tell, wish, found)
+        if must_resume:
+            raise _no_earlier_run()
+        return await _make(intake, tell, wish, None)
+    finally:
+        intake.draft.discard()
+
+
+async def made(intake: "Intake", tell: "Tell") -> "RunDir":
+    """Make a plan and keep it, when nothing speaks against it; whatever else there is."""
+    try:
+        found = await _planned(intake, tell, await intake.wish())
+        with intake.alone():
+            return _kept(intake, tell, found)
+    finally:
+        intake.draft.discard()
+
+
+async def _planned(intake: "Intake", tell: "Tell", wish: "Wish") -> "Planned":
+    found = await intake.plan(wish)
+    tell(Looked(found.plan, found.findings))
+    intake.check(found)
+    return found
+
+
+def _kept(intake: "Intake", tell: "Tell", found: "Planned") -> "RunDir":
+    run = intake.keep(found)
+    tell(Kept(run.path, found.plan))
+    return run
+
+
+async def _make(
+    intake: "Intake", tell: "Tell", wish: "Wish", before: "Found | None"
+) -> "RunDir | Report":
+    """Make a new run, and give up an unfinished one before it, when nothing speaks against it.
+
+    The same command, started twice at once, makes one run: who comes second goes on with it.
+    """
+    seen = before.run.identity if before is not None else None
+    found = await _planned(intake, tell, wish)
+    with intake.alone():
+        now = await intake.earlier(wish)
+        if now is None or now.identity == seen:
+            if before is not None and before.unfinished:
+                await runs.abandon(before, time.time())
+            if intake.settings.run_dir is not None:
+                runs.set_aside(intake.settings.run_dir)
+            return _kept(intake, tell, found)
+    return await _made_meanwhile(intake, wish, now)
+
+
+async def _made_meanwhile(intake: "Intake", wish: "Wish", run: "RunDir") -> "RunDir | Report":
+    """Go on with the run that another process made while this one was planning the same."""
+    found = runs.load(run)
+    same = partial(intake.same, wish, found)
+    now = time.time()
+    course = await runs.course(found, same, intake.settings, now, again=False, abandon=False)
+    if course is runs.Course.FINISHED:
+        return _already_finished(found)
+    if course is runs.Course.NEW:
+        raise BusyError(
+            "busy",
+            f"another process made a run of this input just now ({run.path}); "
+            "nothing was sent by this one",
+            "run the same command again if it is meant once more",
+        )
+    return run
+
+
+def _resuming(found: "Found") -> Resuming:
+    counts = balance(found.plan.counts, found.progress)
+    return Resuming(
+        found.run.path, counts.planned, counts.accepted, counts.ambiguous, counts.unsent
+    )
+
+
+def _no_earlier_run() -> IntegrityError:
+    return IntegrityError(
+        "no_earlier_run",
+        "--must-resume: there is no earlier run of this input here; nothing was sent",
+        "see that --runs-dir is the disk of the earlier run, or leave --must-resume out",
+    )
+
+
+def _already_finished(found: "Found") -> Report:
+    report = reporting.summary(found.run, found.plan, found.progress, head="")
+    return msgspec.structs.replace(
+        report,
+        reason=Reason(
+            "already_finished",
+            f"this list was sent and finished before ({found.run.path}); nothing was sent now",
+            "make a new run with --again, if it is meant once more",
+        ),
+    )

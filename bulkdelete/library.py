@@ -1,0 +1,451 @@
+"""The program as a library: what the command line does, awaited, with typed options and events.
+
+    planned = await plan("users.csv", region="eu1", account_id="XXX", id_type="identity")
+    report = await apply(planned.run_dir, approve=planned.plan_digest, credentials=who)
+
+Whatever refuses or stops a run is a `BulkdeleteError`; its `exit` is what the program would exit
+with. A run that reached its end returns its report, whose `exit_code` is 0 or 3. Who cancels a
+task that sends lets what is in flight finish, within `grace`; cancelled again, it ends at once.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import structlog
+
+from bulkdelete import choosing, outcome_files, reporting, running, shredding, tracing, verifying
+from bulkdelete.approving import Approver
+from bulkdelete.concluding import bug, concluded, disk_error, read
+from bulkdelete.core.model import State
+from bulkdelete.core.report import Report
+from bulkdelete.core.verification import Scope, Verification, Wish
+from bulkdelete.errors import BulkdeleteError, IntegrityError, UsageError
+from bulkdelete.events import Ended, Event, Holding, Removed, Tell, Wrote, of_record
+from bulkdelete.intake import Intake, check_limits, check_region, parts_of, refuse_emulator
+from bulkdelete.io.columnar import check_extra
+from bulkdelete.io.rundir import KILL_FILE, RunDir
+from bulkdelete.options import (
+    ApplyOptions,
+    Place,
+    PlanOptions,
+    RunOptions,
+    VerifyOptions,
+    chosen,
+    consent,
+    how_to_ask,
+    meant,
+    words,
+)
+from bulkdelete.reading import check_unchanged
+from bulkdelete.settings import Credentials, Settings
+from bulkdelete.settings import credentials as credentials_of
+from bulkdelete.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from bulkdelete.approving import Ask
+    from bulkdelete.core import checkpoint as log
+    from bulkdelete.core.plan import Plan
+    from bulkdelete.starting import View, Watch
+
+_log = structlog.get_logger("bulkdelete")
+
+_LOOK_SECONDS = 1.0
+
+
+def _nothing(_: Event) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """Who is told of events, who looks on while a run sends, who is asked for approval.
+
+    `signals`: the program has nothing else to do, and SIGINT, SIGTERM and SIGHUP end the run.
+    """
+
+    tell: Tell = _nothing
+    watch: "tuple[Watch, ...]" = ()
+    ask: "Ask | None" = None
+    signals: bool = False
+
+    def told(self, event: Event) -> None:
+        """Tell an event; a listener that fails stops nothing."""
+        try:
+            self.tell(event)
+        except Exception as error:  # noqa: BLE001 - whatever it is: it is not the run's
+            _log.warning("listener.failed", event_name=type(event).__name__, error=_name(error))
+
+    def heard(self, record: "log.Record") -> None:
+        """Tell what a durable record says."""
+        for event in of_record(record):
+            self.told(event)
+
+    async def watched(self, view: "View") -> None:
+        """Have all look on until cancelled; one that fails does not disturb the others."""
+        watchers = (*self.watch, self._holding) if self.tell is not _nothing else self.watch
+        tasks = [asyncio.create_task(_looking(watch, view)) for watch in watchers]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _holding(self, view: "View") -> None:
+        """Tell when nothing is sent, and why; once each time."""
+        said = ""
+        while True:
+            reason = view.look().held
+            if reason and reason != said:
+                self.told(Holding(reason))
+            said = reason
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _looking(watch: "Watch", view: "View") -> None:
+    try:
+        await watch(view)
+    except Exception as error:  # noqa: BLE001 - who looks on stops nothing
+        _log.warning("watcher.failed", error=_name(error))
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__
+
+
+NOBODY = Audience()
+
+
+async def plan(
+    *inputs: Place,
+    settings: Settings | None = None,
+    audience: Audience = NOBODY,
+    **options: Unpack[PlanOptions],
+) -> Report:
+    """Read and check a list, count it, and write a run directory. Sends nothing.
+
+    Without account and region it is a draft. Returns its report, in the state `planned`.
+    """
+    chose = chosen(settings, options)
+    refuse_emulator(chose)
+    intake = Intake(words(inputs), chose, meant(options))
+    run = await choosing.made(intake, audience.told)
+    return read(run)
+
+
+async def run(
+    *inputs: Place,
+    settings: Settings | None = None,
+    credentials: Credentials | None = None,
+    audience: Audience = NOBODY,
+    **options: Unpack[RunOptions],
+) -> Report:
+    """Plan, have it approved, send, report; the same call again resumes an unfinished run."""
+    chose = chosen(settings, options, credentials)
+    consent(options).check(chose)
+    refuse_emulator(chose)
+    dry_run, again = options.get("dry_run", False), options.get("again", False)
+    abandon = options.get("abandon", False)
+    if dry_run and (abandon or again):
+        raise UsageError("dry_run", "--dry-run gives up nothing: leave --abandon, --again out")
+    if not dry_run:
+        check_region(chose)
+    asked = None if dry_run else credentials or credentials_of(chose, {})
+    intake = Intake(words(inputs), chose, meant(options))
+    found = await choosing.choose(
+        intake,
+        audience.told,
+        again=again,
+        abandon=abandon,
+        must_resume=options.get("must_resume", False),
+    )
+    if isinstance(found, Report):
+        audience.told(Ended(found))
+        return found
+    job = _job(found, found.plan(), chose, asked)
+    return await _deliver(job, Approver(found, consent(options), chose, audience.ask), audience)
+
+
+async def apply(
+    run_dir: Place,
+    *,
+    settings: Settings | None = None,
+    credentials: Credentials | None = None,
+    audience: Audience = NOBODY,
+    **options: Unpack[ApplyOptions],
+) -> Report:
+    """Send (or resume) a plan that was made earlier: exactly that plan."""
+    chose = chosen(settings, options, credentials)
+    consent(options).check(chose)
+    found = RunDir(Path(run_dir), chose.key_file)
+    found.check()
+    made = found.plan()
+    _check_same_place(made, chose)
+    # The plan's own lists; an option says where they are now, a profile adds none to a plan.
+    lists = words(options.get("protect", ())) or made.protect
+    chose = replace(chose, protect=tuple(map(Path, lists)))
+    if made.draft:
+        raise UsageError(
+            "draft",
+            "this plan is a draft: it names no account or region; nothing was sent",
+            "make a plan with --region and --account-id",
+        )
+    dry_run = options.get("dry_run", False)
+    asked = None if dry_run else credentials or credentials_of(chose, {})
+    job = _job(found, made, chose, asked, words(options.get("input", ())))
+    return await _deliver(job, Approver(found, consent(options), chose, audience.ask), audience)
+
+
+async def status(run_dir: Place, *, key_file: Place | None = None) -> Report:
+    """Work out the balance of a run, alive or dead, offline; IntegrityError when it is damaged."""
+    return read(_run(run_dir, key_file))
+
+
+async def story(
+    run_dir: Place,
+    identifier: str,
+    *,
+    input: "Sequence[Place]" = (),  # noqa: A002 - the flag's name
+    key_file: Place | None = None,
+) -> list[tracing.Entry]:
+    """Tell what happened to one ID: an entry for each time that it stands in the input."""
+    found = _run(run_dir, key_file)
+    found.check()
+    made = found.plan()
+    progress, _ = found.progress(made)
+    parts = parts_of(found, made, words(input))
+    await check_unchanged(made, parts)
+    return await tracing.story(found, made, parts, progress, identifier)
+
+
+async def report(  # noqa: PLR0913 - its flags
+    run_dir: Place,
+    *,
+    outcomes: "Sequence[str]" = (),
+    outcome_format: str = "csv",
+    shred: bool = False,
+    input: "Sequence[Place]" = (),  # noqa: A002 - the flag's name
+    key_file: Place | None = None,
+    audience: Audience = NOBODY,
+) -> Report:
+    """Write the reports of a run anew, and outcome files of the states in `outcomes`. Offline."""
+    found = _run(run_dir, key_file)
+    found.check()
+    made = found.plan()
+    states, form = _states(outcomes), _form(outcome_format)
+    if shred:
+        for path in await shredding.shred(found, made, time.time()):
+            audience.told(Removed(path))
+    progress, reader = found.progress(made)
+    summary = reporting.summary(found, made, progress, head=reader.head, busy=found.busy())
+    examples = outcome_files.Examples() if states or shred else None
+    if states:
+        parts = parts_of(found, made, words(input))
+        await check_unchanged(made, parts)
+        paths = await outcome_files.write_outcomes(
+            found, made, parts, progress, states, form, examples
+        )
+        for path in paths.values():
+            audience.told(Wrote(path))
+    if summary.state not in reporting.ALIVE:
+        kept = examples.found if examples is not None else None
+        reporting.write(found, summary, made, progress, __version__, kept)
+    return summary
+
+
+async def verify(
+    run_dir: Place,
+    *,
+    settings: Settings | None = None,
+    credentials: Credentials | None = None,
+    audience: Audience = NOBODY,
+    **options: Unpack[VerifyOptions],
+) -> Verification:
+    """Ask, 48 hours later, whether the profiles are gone; Stopped (75) when it is too early."""
+    _quiet()
+    wish = _wish(options)
+    chose = chosen(settings, how_to_ask(options), credentials)
+    found = RunDir(Path(run_dir), chose.key_file)
+    found.check()
+    made = found.plan()
+    if made.draft:
+        raise UsageError("draft", "this plan is a draft: nothing of it was sent")
+    if chose.host is not None and chose.host != made.bound.host:
+        raise IntegrityError(
+            "other_host",
+            "the run was sent to another host than the one named now; nothing was asked",
+            "leave --region and --endpoint out: the plan names its own",
+        )
+    job = verifying.Job(
+        run=found,
+        parts=parts_of(found, made, words(options.get("input", ()))),
+        settings=chose,
+        credentials=credentials or credentials_of(chose, {}),
+        wish=wish,
+    )
+    answer = await verifying.verify(job, time.time)
+    if not found.busy():
+        _rewrite(found)
+    for path in map(Path, answer.files):
+        audience.told(Wrote(path))
+    return answer
+
+
+# --- what they share ---
+
+
+def _quiet() -> None:
+    """Leave the log to `logging`, where nobody configured structlog: it would go to stdout."""
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[
+                structlog.stdlib.filter_by_level,
+                structlog.processors.KeyValueRenderer(key_order=["event"]),
+            ],
+            wrapper_class=structlog.stdlib.BoundLogger,
+            logger_factory=structlog.stdlib.LoggerFactory(),
+        )
+
+
+def _run(run_dir: Place, key_file: Place | None) -> RunDir:
+    return RunDir(Path(run_dir), None if key_file is None else Path(key_file))
+
+
+def _states(outcomes: "Sequence[str]") -> list[State]:
+    try:
+        return list(State) if "all" in outcomes else [State(one) for one in outcomes]
+    except ValueError as error:
+        allowed = ", ".join(State)
+        raise UsageError("bad_value", f"--outcomes: some of {allowed} are wanted") from error
+
+
+def _form(name: str) -> str:
+    if name not in outcome_files.WRITERS:
+        known = ", ".join(outcome_files.WRITERS)
+        raise UsageError("bad_value", f"--outcome-format: one of {known} is wanted")
+    if name == "parquet":
+        check_extra("--outcome-format parquet")
+    return name
+
+
+def _wish(options: VerifyOptions) -> Wish:
+    sample, ambiguous = options.get("sample"), options.get("ambiguous", False)
+    if sample is not None and (options.get("full") or ambiguous):
+        raise UsageError("sample", "--full and --ambiguous ask for each ID: leave --sample out")
+    if sample is not None and sample < 1:
+        raise UsageError("bad_value", "--sample: 1 or more is wanted")
+    return Wish(
+        scope=Scope.AMBIGUOUS if ambiguous else Scope.ACCEPTED,
+        full=options.get("full", False),
+        sample=sample,
+        seed=options.get("seed"),
+        watch=options.get("watch_return", False),
+        at_once=options.get("now", False),
+    )
+
+
+def _rewrite(found: RunDir) -> None:
+    """Put the conclusion into the run's reports."""
+    made = found.plan()
+    progress, reader = found.progress(made)
+    summary = reporting.summary(found, made, progress, head=reader.head)
+    reporting.write(found, summary, made, progress, __version__)
+
+
+def _check_same_place(made: "Plan", settings: Settings) -> None:
+    if settings.host is not None and settings.host != made.bound.host:
+        raise IntegrityError(
+            "other_host",
+            "the plan is for another host than the one named now; nothing was sent",
+            "leave --region and --endpoint out: the plan names its own",
+        )
+    if settings.environment and settings.environment != made.bound.environment:
+        raise IntegrityError(
+            "other_environment",
+            "the plan was made for another environment than this profile's; nothing was sent",
+            "use the profile that the plan was made with, or make a new plan",
+        )
+
+
+def _job(
+    found: RunDir,
+    made: "Plan",
+    settings: Settings,
+    credentials: Credentials | None,
+    moved: tuple[str, ...] = (),
+) -> running.Job:
+    _quiet()
+    found.check()
+    if settings.kill_file is None:
+        settings = replace(settings, kill_file=found.path / KILL_FILE)
+    return running.Job(
+        run=found,
+        parts=parts_of(found, made, moved),
+        protect=settings.protect,
+        settings=settings,
+        credentials=credentials,
+    )
+
+
+async def _deliver(job: running.Job, approver: Approver, audience: Audience) -> Report:
+    """Send what is not settled, and tell how it ended; without credentials: a dry run."""
+    made = job.run.plan()
+    if job.credentials is None:
+        check_limits(made, job.settings)
+        return read(job.run)
+    try:
+        check_limits(made, job.settings)
+        return await _sent(job, approver, audience)
+    except BulkdeleteError as error:
+        audience.told(Ended(concluded(job.run, error)))
+        raise
+    except OSError as error:
+        known = disk_error(error)
+        audience.told(Ended(concluded(job.run, known)))
+        raise known from error
+    except Exception as error:
+        audience.told(Ended(concluded(job.run, bug(error))))
+        raise
+
+
+async def _sent(job: running.Job, approver: Approver, audience: Audience) -> Report:
+    hear = None if audience.tell is _nothing else audience.heard
+    if audience.signals:
+        found = await running.send(job, approver, audience.watched, hear)
+    else:
+        brake = running.Brake()
+        sending = running.send(replace(job, brake=brake), approver, audience.watched, hear)
+        found = await _cancellable(job.run, sending, brake, audience)
+    audience.told(Ended(found))
+    return found
+
+
+async def _cancellable(
+    found: RunDir, sending: "Coroutine[Any, Any, Report]", brake: running.Brake, audience: Audience
+) -> Report:
+    """Await the sending; cancelled, let it end in order before the cancellation goes on."""
+    task = asyncio.create_task(sending)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not brake.pull():
+            task.cancel()
+        await _over(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, BulkdeleteError):
+            audience.told(Ended(concluded(found, error)))
+        raise
+
+
+async def _over(task: "asyncio.Task[Any]") -> None:
+    """Wait until a task is over; cancelled while that lasts, cut it short."""
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            task.cancel()

@@ -1,0 +1,274 @@
+"""The library: what the command line does, awaited in a program that has more to do."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bulkdelete
+from bulkdelete import events
+from tests.conftest import ACCOUNT, PASSCODE, Emulate, Program, times_acted
+
+WHO = bulkdelete.Credentials(ACCOUNT, PASSCODE)
+
+
+class Listener:
+    """Keeps what it is told; `on` is called besides."""
+
+    def __init__(self, on: Any = lambda _: None) -> None:  # noqa: ANN401 - any callback
+        self.heard: list[bulkdelete.Event] = []
+        self._on = on
+        self.audience = bulkdelete.Audience(tell=self._tell)
+
+    def _tell(self, event: bulkdelete.Event) -> None:
+        self.heard.append(event)
+        self._on(event)
+
+    def of(self, kind: type) -> list[Any]:
+        """Return the events of a kind."""
+        return [one for one in self.heard if isinstance(one, kind)]
+
+
+async def test_plan_and_apply_with_events(program: Program, emulate: Emulate) -> None:
+    """A plan, its approval by digest, each chunk told once it is durable; no ID in any event."""
+    path, ids = program.ids(250)
+    emulator = await emulate(refuse_ids=frozenset({ids[7]}))
+    listener = Listener()
+    planned = await bulkdelete.plan(
+        path,
+        endpoint=program.url,
+        account_id=ACCOUNT,
+        runs_dir=program.place / "runs",
+        audience=listener.audience,
+    )
+    assert (planned.state, planned.ids["unsent"]) == ("planned", 250)
+    report = await bulkdelete.apply(
+        planned.run_dir,
+        approve=planned.plan_digest,
+        credentials=WHO,
+        audience=listener.audience,
+    )
+    assert (report.exit_code, report.ids["accepted"], report.ids["rejected"]) == (3, 249, 1)
+    assert times_acted(emulator) == {one: 1 for one in ids if one != ids[7]}
+    assert [type(one) for one in listener.heard[:2]] == [bulkdelete.Looked, bulkdelete.Kept]
+    (began,) = listener.of(bulkdelete.Sending)
+    assert began.chunks == 3
+    settled = listener.of(bulkdelete.Settled)
+    assert sum(one.accepted for one in settled) == 249
+    assert sum(one.rejected for one in settled) == 1
+    answers = listener.of(bulkdelete.Answered)
+    assert len(answers) == report.requests["sent"]
+    assert {one.verdict for one in answers} == {"accepted", "refused", "rejected"}
+    assert listener.heard[-1] == bulkdelete.Ended(report)
+    assert not any(one in repr(listener.heard) for one in ids)
+    assert PASSCODE not in repr(listener.heard)
+    assert await bulkdelete.status(report.run_dir) == report
+
+
+async def test_run_resumes_and_refuses_as_the_command_does(
+    program: Program, emulate: Emulate
+) -> None:
+    """Held, then resumed by the same call; approval is never assumed; each end is told."""
+    emulator = await emulate()
+    path, ids = program.ids(500)
+    listener = Listener()
+    place: bulkdelete.RunOptions = {
+        "endpoint": program.url,
+        "runs_dir": str(program.place / "runs"),
+        "max_deletes": 500,
+    }
+
+    async def again(**more: Any) -> bulkdelete.Report:  # noqa: ANN401 - options
+        return await bulkdelete.run(
+            path, credentials=WHO, audience=listener.audience, **place, **more
+        )
+
+    with pytest.raises(bulkdelete.GuardError) as unapproved:
+        await again()
+    assert unapproved.value.code == "approval_missing"
+    assert emulator.state.stats()["requests"] == 0
+    with pytest.raises(bulkdelete.Stopped) as held:
+        await again(yes=True, hold_after=200)
+    assert (held.value.code, held.value.exit) == ("hold_after", 75)
+    report = await again(yes=True)
+    assert (report.exit_code, report.ids["accepted"]) == (0, 500)
+    assert times_acted(emulator) == dict.fromkeys(ids, 1)
+    ends = [one.report for one in listener.of(bulkdelete.Ended)]
+    assert [(one.state, one.exit_code) for one in ends] == [
+        ("refused", 4),
+        ("stopped", 75),
+        ("finished", 0),
+    ]
+    assert listener.of(bulkdelete.Resuming)[-1].accepted == 200
+    nothing = await again(yes=True)
+    assert nothing.reason is not None
+    assert nothing.reason.code == "already_finished"
+
+
+async def test_cancelling_drains(program: Program, emulate: Emulate) -> None:
+    """Who cancels the task gets its cancellation once what was in flight is on record."""
+    emulator = await emulate(latency=0.05)
+    path, ids = program.ids(3000)
+    sent = asyncio.Event()
+    listener = Listener(lambda one: sent.set() if isinstance(one, bulkdelete.Settled) else None)
+    options: Any = {
+        "endpoint": program.url,
+        "runs_dir": program.place / "runs",
+        "yes": True,
+        "max_deletes": 3000,
+        "credentials": WHO,
+        "audience": listener.audience,
+    }
+    task = asyncio.create_task(bulkdelete.run(path, **options))
+    async with asyncio.timeout(30):
+        await sent.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    ended = listener.heard[-1]
+    assert isinstance(ended, bulkdelete.Ended)
+    assert (ended.report.state, ended.report.exit_code) == ("interrupted", 143)
+    assert ended.report.ids["ambiguous"] == 0
+    assert 0 < ended.report.ids["unsent"] < 3000
+    assert (await bulkdelete.run(path, **options)).exit_code == 0
+    assert times_acted(emulator) == dict.fromkeys(ids, 1)
+
+
+async def test_cancelling_twice_ends_at_once(program: Program, emulate: Emulate) -> None:
+    """The second cancellation waits for no answer: what was out is in doubt, and on record."""
+    emulator = await emulate(latency=30.0)
+    path, _ = program.ids(300)
+    listener = Listener()
+    task = asyncio.create_task(
+        bulkdelete.run(
+            path,
+            endpoint=program.url,
+            runs_dir=program.place / "runs",
+            yes=True,
+            max_deletes=300,
+            credentials=WHO,
+            audience=listener.audience,
+        )
+    )
+    async with asyncio.timeout(30):
+        while not emulator.state.stats()["in_flight"]:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.sleep(0.2)
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 20)
+    (run_dir,) = (program.place / "runs").iterdir()
+    report = await bulkdelete.status(run_dir)
+    assert (report.ids["ambiguous"], report.ids["unsent"]) == (100, 200)
+
+
+async def test_a_listener_that_fails_stops_nothing(program: Program, emulate: Emulate) -> None:
+    """Whatever it raises: the run goes on to its end."""
+    await emulate()
+    path, _ = program.ids(150)
+
+    def fail(_: object) -> None:
+        raise RuntimeError("a bug of the caller")
+
+    report = await bulkdelete.run(
+        path,
+        endpoint=program.url,
+        runs_dir=program.place / "runs",
+        yes=True,
+        max_deletes=150,
+        credentials=WHO,
+        audience=bulkdelete.Audience(tell=fail),
+    )
+    assert report.exit_code == 0
+
+
+async def test_the_environment_says_nothing_here(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable, a passcode there included, is the command line's; settings may carry it."""
+    path, _ = program.ids(10)
+    monkeypatch.setenv("BULKDELETE_MAX_DELETES", "5")
+    monkeypatch.setenv("CLEVERTAP_PASSCODE", PASSCODE)
+    runs = program.place / "runs"
+    planned = await bulkdelete.plan(path, runs_dir=runs)
+    assert planned.state == "draft"
+    with pytest.raises(bulkdelete.UsageError) as missing:
+        await bulkdelete.run(path, runs_dir=runs, region="eu1", account_id=ACCOUNT)
+    assert missing.value.code == "passcode_missing"
+    with pytest.raises(bulkdelete.GuardError):
+        await bulkdelete.plan(path, runs_dir=runs, expect_count=0)
+
+
+async def test_outcomes_and_a_story(program: Program, emulate: Emulate) -> None:
+    """`report` writes the files it names; `story` tells what became of one ID."""
+    path, ids = program.ids(40)
+    await emulate(refuse_ids=frozenset({ids[3]}))
+    listener = Listener()
+    done = await bulkdelete.run(
+        path,
+        endpoint=program.url,
+        runs_dir=program.place / "runs",
+        yes=True,
+        max_deletes=40,
+        credentials=WHO,
+    )
+    await bulkdelete.report(done.run_dir, outcomes=["accepted"], audience=listener.audience)
+    assert listener.heard == [events.Wrote(Path(done.run_dir) / "accepted.csv")]
+    (entry,) = await bulkdelete.story(done.run_dir, ids[3])
+    assert entry.state == "rejected"
+    with pytest.raises(bulkdelete.UsageError):
+        await bulkdelete.report(done.run_dir, outcomes=["deleted"])
+
+
+async def test_the_example_of_the_page_runs(program: Program, emulate: Emulate) -> None:
+    """The example of docs/library.md, as it stands, against the emulator."""
+    page = Path(__file__).parents[2] / "docs" / "library.md"
+    found = re.search(r"<!-- library:example -->\n```python\n(.*?)```", page.read_text(), re.DOTALL)
+    assert found is not None
+    emulator = await emulate()
+    program.ids(120, "users.csv")
+    script = program.write(
+        "example.py", found[1].replace('region="eu1"', f'endpoint="{program.url}"')
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        script,
+        cwd=program.place,
+        env=program.environment(),
+        stdout=subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    told = ["chunk 0: 100 accepted, 0 rejected", "chunk 1: 20 accepted, 0 rejected"]
+    assert out.decode().splitlines()[:-1] == told  # and no line of a log among them
+    assert len(times_acted(emulator)) == 120
+
+
+def test_the_import_costs_next_to_nothing() -> None:
+    """`import bulkdelete` loads none of what is slow; a name that is used is there."""
+    code = (
+        "import sys; before = set(sys.modules); import bulkdelete; "
+        "print(*sorted(set(sys.modules) - before)); bulkdelete.UsageError"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = [one for one in done.stdout.split() if not one.startswith("__editable__")]
+    assert "bulkdelete.version" in loaded
+    assert {one.partition(".")[0] for one in loaded} <= {"bulkdelete", "importlib", "typing"} | set(
+        sys.stdlib_module_names
+    )
+    assert not {"asyncio", "bulkdelete.library", "bulkdelete.settings"} & set(loaded)
+
+
+def test_all_public_names_are_there() -> None:
+    """What `__all__` names can be had, and nothing else; each function says what it does."""
+    for name in bulkdelete.__all__:
+        assert getattr(bulkdelete, name) is not None
+    assert set(bulkdelete.__all__) <= set(dir(bulkdelete))
+    with pytest.raises(AttributeError):
+        _ = bulkdelete.delete_all  # type: ignore[attr-defined]
