@@ -121,7 +121,7 @@ class Sender:
         self._held_back = False
         self._complete = False
         self._trouble_since: float | None = None
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         # What earlier starts saw counts: starting again is no way round --max-failures.
         rejected = progress.ids_of_details()[State.REJECTED]
         accepted = progress.accepted_ids + progress.ids_of_details()[State.ACCEPTED]
@@ -133,7 +133,8 @@ class Sender:
         self._check_failures()
         self._patrol()
         if self._limits.max_duration is not None:
-            self._timers.append(loop.call_later(self._limits.max_duration, self._time_is_up))
+            after = self._limits.max_duration
+            self._timers["max_duration"] = loop.call_later(after, self._time_is_up)
         feeder = asyncio.create_task(self._feed(chunks), name="feeder")
         self._hire()
         try:
@@ -141,7 +142,7 @@ class Sender:
                 await asyncio.wait(working)
         finally:
             await _dismiss(feeder, *self._workers)
-            for timer in self._timers:
+            for timer in self._timers.values():
                 timer.cancel()
         if self._error is not None:
             raise self._error
@@ -408,7 +409,8 @@ class Sender:
         if blocked is not None and loop.time() - blocked >= self._limits.give_up_after:
             self._stop(_outage(loop.time() - blocked, "other processes hold all the slots"))
             return
-        self._timers.append(loop.call_later(min(1.0, self._limits.give_up_after / 2), self._patrol))
+        after = min(1.0, self._limits.give_up_after / 2)
+        self._timers["patrol"] = loop.call_later(after, self._patrol)
 
     def closed_for(self) -> int:
         """Return how many seconds it is until the window of --window opens."""
@@ -451,7 +453,7 @@ class Sender:
                 worker.cancel()
         loop = asyncio.get_running_loop()
         self._dispatcher.meter.stop(loop.time())
-        self._timers.append(loop.call_later(self._limits.grace, self._cut_off))
+        self._timers["grace"] = loop.call_later(self._limits.grace, self._cut_off)
         code = error.code if isinstance(error, BulkdeleteError) else type(error).__name__
         _log.info("run.stopping", reason=code, in_flight=self._dispatcher.meter.in_flight)
 

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from bulkdelete.errors import BulkdeleteError
+from bulkdelete.sending import Sender
 from tests.simulation.faults import ANSWERS
 from tests.simulation.lists import SHAPES
 from tests.simulation.oracle import ViolationError
@@ -326,6 +327,25 @@ def test_x3_the_reader_stays_a_few_chunks_ahead() -> None:
     process.live()
     assert process.furthest_ahead > 3
     assert process.furthest_ahead <= 3 * lasting.cap + 1
+
+
+def test_what_looks_around_each_second_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long it waits: one timer of a kind."""
+    kept: list[int] = []
+    real = Sender._patrol
+
+    def patrol(self: Sender) -> None:
+        real(self)
+        kept.append(len(self._timers))
+
+    monkeypatch.setattr(Sender, "_patrol", patrol)
+    lasting = world(MANY)
+    lasting.server.latency = (5.0, 9.0)
+    assert start(lasting, max_duration=3600.0) is None
+    assert len(kept) > 30
+    assert max(kept) == 2
 
 
 def test_s10_a_log_that_was_corrupted_is_never_sent_from() -> None:
