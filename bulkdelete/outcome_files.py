@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from bulkdelete.core.full import MOST_EXAMPLES
 from bulkdelete.core.guards import PLAN_LIVES
 from bulkdelete.core.identities import mask
-from bulkdelete.core.layout import Format
 from bulkdelete.core.model import Kind, State
 from bulkdelete.core.outcomes import MARKER, escape, mark
 from bulkdelete.fates import fates
@@ -134,7 +133,7 @@ class Header:
         layout = fate.layout
         if layout is not self._layout:
             self._layout, self._places = layout, self._find(_names(layout))
-        if layout.format is not Format.CSV:
+        if not layout.has_columns:
             cells = [fate.identifier]
         else:
             own = self._width < layout.width
@@ -167,7 +166,7 @@ def _names(layout: "Layout") -> "Sequence[str]":
     An outcome file of an outcome file says what became of it now.
     """
     kind = (layout.kind or Kind.IDENTITY).value
-    if layout.format is not Format.CSV:
+    if not layout.has_columns:
         return [kind]
     if not layout.has_header:
         return [

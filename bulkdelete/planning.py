@@ -462,7 +462,9 @@ def _kind(layouts: "Sequence[Layout]", reading: Reading) -> str:
 def _column(layout: Layout) -> str:
     if layout.is_json:
         return ".".join(layout.path)
-    return str(layout.column) if layout.format is Format.CSV else ""
+    if layout.is_table and layout.path:
+        return ".".join(layout.path)
+    return str(layout.column) if layout.has_columns else ""
 
 
 def _of_kinds(batch: Batch, others: dict[int, int]) -> "Iterable[tuple[Kind, list[int] | None]]":

@@ -16,8 +16,9 @@ from bulkdelete.core.model import Kind, State
 from bulkdelete.core.outcomes import MARKER, read_mark, unescape
 from bulkdelete.core.records import open_parser
 from bulkdelete.core.selection import normalised
+from bulkdelete.core.tables import table_layout
 from bulkdelete.errors import InputError, IntegrityError
-from bulkdelete.io import source
+from bulkdelete.io import source, tables
 from bulkdelete.io.inflating import BLOCK
 
 if TYPE_CHECKING:
@@ -46,7 +47,29 @@ class Part:
 async def layout_of(part: Part, reading: Reading) -> Layout:
     """Look at the beginning of a part and find out how it is laid out."""
     head, complete = await head_of(part)
+    chosen = tables.table_format(head)
+    if chosen is not None and reading.format in {Format.AUTO, chosen}:
+        return await _table_layout(part, reading, chosen)
+    if reading.format in {Format.PARQUET, Format.ARROW}:
+        raise InputError(
+            "not_a_table",
+            f"this is no {reading.format.value} file",
+            "leave out --format, or check that this is the right file",
+            where=part.name,
+        )
     return sniff(head, part.name, reading, complete=complete)
+
+
+async def _table_layout(part: Part, reading: Reading, chosen: Format) -> Layout:
+    if packed := await source.compression_of(part.path):
+        raise InputError(
+            "archive_unsupported",
+            f"this is a {chosen.value} file inside of {packed}; it has a compression of its own",
+            "unpack it first",
+            where=part.name,
+        )
+    names, leaves = await tables.schema(part.path)
+    return table_layout(leaves, names, part.name, reading, chosen)
 
 
 async def head_of(part: Part) -> tuple[bytes, bool]:
@@ -75,6 +98,14 @@ async def batches(
 
     In the program's own outcome files the escape that keeps spreadsheets quiet is undone.
     """
+    if layout.is_table:
+        if hasher is not None:
+            await source.take(part.path, hasher)
+        rows = tables.batches(part.path, layout, first=offset, keep_cells=keep_cells)
+        async with aclosing(rows):
+            async for records in rows:
+                yield _put(records, layout, own=False)
+        return
     # A bracketed list is never escaped in them, and so the items of one are exact.
     own = layout.format is Format.CSV and MARKER in layout.header_names and not layout.is_list
     parser = open_parser(layout, offset=offset, line=line, keep_cells=keep_cells)

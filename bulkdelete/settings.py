@@ -205,7 +205,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "column": _Field(_text),
     "no_header": _Field(_flag, default=False),
     "explode": _Field(_flag, default=False),
-    "format": _Field(_choice("auto", "csv", "jsonl", "json", "lines", "parquet"), "auto"),
+    "format": _Field(_choice("auto", "csv", "jsonl", "json", "lines", "parquet", "arrow"), "auto"),
     "delimiter": _Field(lambda value: character("--delimiter", _text(value))),
     "quote": _Field(lambda value: value if value == "none" else character("--quote", _text(value))),
     "escape": _Field(lambda value: character("--escape", _text(value))),
@@ -362,8 +362,6 @@ def _check_variables(environment: Mapping[str, str]) -> None:
 def _settings(values: Mapping[str, Any], host: str | None) -> Settings:
     if values["leave_free"] >= values["max_in_flight"]:
         raise UsageError("leave_free", "--leave-free leaves no slot of --max-in-flight to use")
-    if values["format"] == "parquet":
-        raise UsageError("missing_extra", "Parquet input needs the extra `parquet`")
     if (values["max_percent"] is None) != (values["population"] is None):
         raise UsageError(
             "percent_of_what",

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "io.signing",
         *("io.pacing", "io.live", "io", "render"),
     ),
-    ("io.client", "io.rundir", "settings", "backlog", "turns"),
+    ("io.client", "io.rundir", "io.tables", "settings", "backlog", "turns"),
     ("reading", "dispatch"),
     ("fates", "comparing", "findings"),
     ("planning", "sending", "reporting", "outcome_files", "tracing"),
@@ -74,7 +74,7 @@ THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "aiolimiter": ("io.pacing",),
     "filelock": ("io.rundir",),
     "jinja2": ("render",),
-    "pyarrow": ("io.columnar",),
+    "pyarrow": ("io.columnar", "io.tables"),
     "structlog": (
         *(
             "dispatch",

@@ -34,7 +34,7 @@ class InputFlags:
         bool, Parameter(group=_INPUT, help="Cells hold bracketed lists: each item is an ID.")
     ] = False
     format: Annotated[
-        str | None, Parameter(group=_INPUT, help="auto, csv, jsonl, json, lines or parquet.")
+        str | None, Parameter(group=_INPUT, help="auto, csv, jsonl, json, lines, parquet, arrow.")
     ] = None
     delimiter: Annotated[
         str | None,

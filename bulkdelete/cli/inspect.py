@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bulkdelete.cli.console import Console
-    from bulkdelete.core.looks import Look
+    from bulkdelete.core.layout import Layout
+    from bulkdelete.core.looks import Head, Look
+    from bulkdelete.core.model import Batch
     from bulkdelete.reading import Part
 
 _IN, _OUT = InputFlags(), OutputFlags()
@@ -59,11 +61,20 @@ def inspect(
 
 
 async def _look(part: "Part", said: Any) -> "Look":  # noqa: ANN401 - a Reading
-    from bulkdelete.core.looks import look
+    from bulkdelete.core.looks import TableHead, TextHead, look
+    from bulkdelete.io import tables
     from bulkdelete.reading import head_of
 
-    head, complete = await head_of(part)
-    return look(head, part.name, said, complete=complete)
+    data, complete = await head_of(part)
+    head: Head = TextHead(data, part.name, complete=complete)
+    if (chosen := tables.table_format(data)) is not None:
+        names, leaves = await tables.schema(part.path)
+
+        def read(layout: "Layout", keep_cells: bool) -> "list[Batch]":  # noqa: FBT001 - as asked
+            return tables.first_batches(part.path, layout, keep_cells=keep_cells)
+
+        head = TableHead(part.name, chosen, names, leaves, read)
+    return look(head, said)
 
 
 def _command(inputs: "Sequence[str]", first: "Look") -> str:

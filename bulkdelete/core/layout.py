@@ -32,6 +32,8 @@ class Format(StrEnum):
     JSONL = "jsonl"
     JSON = "json"
     LINES = "lines"
+    PARQUET = "parquet"
+    ARROW = "arrow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,16 @@ class Layout:
     def is_json(self) -> bool:
         """Each record is a JSON value, the one cell of it."""
         return self.format in {Format.JSONL, Format.JSON}
+
+    @property
+    def is_table(self) -> bool:
+        """Its columns have names and types; a place in it is the number of a record."""
+        return self.format in {Format.PARQUET, Format.ARROW}
+
+    @property
+    def has_columns(self) -> bool:
+        """Each record has a cell for each of its columns."""
+        return self.format is Format.CSV or self.is_table
 
 
 def sniff(head: bytes, name: str, reading: Reading, *, complete: bool) -> Layout:

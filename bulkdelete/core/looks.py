@@ -7,9 +7,10 @@ guess, and says what it guessed: for a person to look at, who then says it with 
 import codecs
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bulkdelete.core import columns
 from bulkdelete.core.damage import Detector
@@ -19,12 +20,14 @@ from bulkdelete.core.lists import items
 from bulkdelete.core.model import Kind
 from bulkdelete.core.records import open_parser
 from bulkdelete.core.shapes import Shape, shape_of
+from bulkdelete.core.tables import table_layout
 from bulkdelete.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bulkdelete.core.model import Batch
+    from bulkdelete.core.tables import TableColumn
 
 MOST_RECORDS = 1000
 """How many records of the head the columns are described by."""
@@ -77,33 +80,51 @@ class _Guess(NamedTuple):
     words: str
 
 
-def look(head: bytes, name: str, reading: Reading, *, complete: bool) -> Look:
+class Head(Protocol):
+    """The beginning of a part, as text or as a table."""
+
+    @property
+    def name(self) -> str:
+        """What the part is called."""
+        ...
+
+    def layout(self, reading: Reading) -> Layout:
+        """Find out how it is laid out; UsageError or InputError as `sniff` says."""
+        ...
+
+    def table(self, reading: Reading) -> "list[Column]":
+        """Describe its columns, whatever holds the IDs."""
+        ...
+
+    def batches(self, layout: Layout) -> "Iterable[Batch]":
+        """Read its records."""
+        ...
+
+
+def look(head: Head, reading: Reading) -> Look:
     """Look at a part; UsageError or InputError when there is nothing to go on with.
 
-    `head`, `name` and `complete` are those of `sniff`; `reading` is what was said.
+    `reading` is what was said.
     """
-    head = head if complete else head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1] or head
     guesses: list[str] = []
     while True:
         try:
-            layout = sniff(head, name, reading, complete=complete)
+            layout = head.layout(reading)
             break
         except UsageError as error:
-            guess = _guess(error.code, head, name, reading, complete=complete)
+            guess = _guess(error.code, head, reading)
             if guess is None:
                 raise
             reading = guess.reading
             guesses.append(guess.words)
-    table = [] if layout.empty else _table(head, name, reading, complete=complete)
-    batches = () if layout.empty else _batches(head, layout, complete=complete, keep_cells=False)
-    found = _Found(name)
-    for batch in batches:
+    found = _Found(head.name)
+    for batch in () if layout.empty else head.batches(layout):
         found.add(batch)
     return Look(
         reading=reading,
         layout=layout,
         guesses=tuple(guesses),
-        columns=tuple(table),
+        columns=() if layout.empty else tuple(head.table(reading)),
         ids=found.count,
         invalid=_by_count(found.invalid),
         shapes=_by_count(sum((one.shapes for one in found.detectors.values()), Counter())),
@@ -112,7 +133,7 @@ def look(head: bytes, name: str, reading: Reading, *, complete: bool) -> Look:
     )
 
 
-def _guess(code: str, head: bytes, name: str, reading: Reading, *, complete: bool) -> _Guess | None:
+def _guess(code: str, head: Head, reading: Reading) -> _Guess | None:
     """Answer what `sniff` asks for by its error, as far as the head can."""
     match code:
         case "ambiguous_format":
@@ -124,10 +145,9 @@ def _guess(code: str, head: bytes, name: str, reading: Reading, *, complete: boo
         case "bad_header" if reading.encoding == "utf-8":
             return _Guess(replace(reading, encoding="latin-1"), "it is no UTF-8: taken for latin-1")
         case "column_needed" | "which_column" if reading.column is None:
-            found = _table(head, name, reading, complete=complete)
-            return _column(found, reading)
+            return _column(head.table(reading), reading)
         case "id_type_needed":
-            found = _table(head, name, reading, complete=complete)
+            found = head.table(reading)
             if reading.column is None and any("." in one.name for one in found):
                 return _column(found, reading)  # the only key is not where a value is
             return _kind(found, reading)
@@ -185,32 +205,90 @@ def _kind(table: "Sequence[Column]", reading: Reading) -> _Guess:
 # --- columns ---
 
 
-def _table(head: bytes, name: str, reading: Reading, *, complete: bool) -> list[Column]:
-    """Describe the columns of a part, whatever holds the IDs."""
-    chosen = format_of(head.removeprefix(codecs.BOM_UTF8), name, reading)
-    trial = replace(reading, format=chosen, id_type=Kind.IDENTITY, column=None, explode=False)
-    if chosen is Format.CSV:
-        trial = replace(trial, header=False, column="0")
-    elif chosen is not Format.LINES:
-        trial = replace(trial, column="-")
-    layout = sniff(head, name, trial, complete=complete)
-    records = islice(_cells(head, layout, complete=complete), MOST_RECORDS + 1)
-    if layout.is_json:
-        return _of_json(cells[0] for cells in records)
-    return _of_cells(list(records), reading, lines=chosen is Format.LINES)
+class TextHead:
+    """The beginning of text; `data` and `complete` are those of `sniff`."""
+
+    def __init__(self, data: bytes, name: str, *, complete: bool) -> None:
+        whole = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        self.name = name
+        self._data = data if complete else data[:whole] or data
+        self._complete = complete
+
+    def layout(self, reading: Reading) -> Layout:
+        """Find out how it is laid out."""
+        return sniff(self._data, self.name, reading, complete=self._complete)
+
+    def table(self, reading: Reading) -> list[Column]:
+        """Describe its columns."""
+        chosen = format_of(self._data.removeprefix(codecs.BOM_UTF8), self.name, reading)
+        trial = replace(reading, format=chosen, id_type=Kind.IDENTITY, column=None, explode=False)
+        if chosen is Format.CSV:
+            trial = replace(trial, header=False, column="0")
+        elif chosen is not Format.LINES:
+            trial = replace(trial, column="-")
+        layout = self.layout(trial)
+        records = islice(_cells(self._batches(layout, keep_cells=True)), MOST_RECORDS + 1)
+        if layout.is_json:
+            return _of_json(cells[0] for cells in records)
+        return _of_cells(list(records), reading, lines=chosen is Format.LINES)
+
+    def batches(self, layout: Layout) -> "Iterator[Batch]":
+        """Read its records."""
+        return self._batches(layout, keep_cells=False)
+
+    def _batches(self, layout: Layout, *, keep_cells: bool) -> "Iterator[Batch]":
+        parser = open_parser(layout, keep_cells=keep_cells)
+        if (batch := parser.feed(self._data)) is not None:
+            yield batch
+        if self._complete and (batch := parser.close()) is not None:
+            yield batch
 
 
-def _cells(head: bytes, layout: Layout, *, complete: bool) -> "Iterator[Sequence[str]]":
-    for batch in _batches(head, layout, complete=complete, keep_cells=True):
+@dataclass(frozen=True, slots=True)
+class TableHead:
+    """The beginning of a typed table; `read` gives its first batches."""
+
+    name: str
+    format: Format
+    names: "Sequence[str]"
+    leaves: "Sequence[TableColumn]"
+    read: "Callable[[Layout, bool], Iterable[Batch]]"
+
+    def layout(self, reading: Reading) -> Layout:
+        """Choose the column of the IDs."""
+        return table_layout(self.leaves, self.names, self.name, reading, self.format)
+
+    def table(self, reading: Reading) -> list[Column]:  # noqa: ARG002 - it has its own names
+        """Describe its columns; nested ones by the paths that lead into them."""
+        plain = [leaf.place for leaf in self.leaves if leaf.path == self.names[leaf.place]]
+        layout = Layout(
+            self.format,
+            has_header=True,
+            width=len(self.names),
+            column=next(iter(plain), 0),
+            kind=Kind.IDENTITY,
+            header_names=tuple(self.names),
+        )
+        rows = islice(_cells(self.read(layout, True)), MOST_RECORDS)  # noqa: FBT003 - keep_cells
+        return _of_json(self._as_json(cells, plain) for cells in rows)
+
+    def batches(self, layout: Layout) -> "Iterable[Batch]":
+        """Read its first records."""
+        return self.read(layout, False)  # noqa: FBT003 - keep_cells
+
+    def _as_json(self, cells: "Sequence[str]", plain: list[int]) -> str:
+        """Write a record as JSON: the cells of nested columns are that already."""
+        found: dict[str, object] = dict(zip(self.names, cells, strict=True))
+        for place, name in enumerate(self.names):
+            if cells[place] and (place not in plain or cells[place].startswith("[")):
+                with suppress(ValueError):
+                    found[name] = json.loads(cells[place])
+        return json.dumps(found)
+
+
+def _cells(batches: "Iterable[Batch]") -> "Iterator[Sequence[str]]":
+    for batch in batches:
         yield from batch.cells or ()
-
-
-def _batches(head: bytes, layout: Layout, *, complete: bool, keep_cells: bool) -> "Iterator[Batch]":
-    parser = open_parser(layout, keep_cells=keep_cells)
-    if (batch := parser.feed(head)) is not None:
-        yield batch
-    if complete and (batch := parser.close()) is not None:
-        yield batch
 
 
 def _of_cells(rows: "list[Sequence[str]]", reading: Reading, *, lines: bool) -> list[Column]:

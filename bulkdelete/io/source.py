@@ -114,6 +114,12 @@ async def compression_of(path: Path) -> str | None:
 async def fingerprint(path: Path) -> Fingerprint:
     """Read a file as it is stored. InputError: `not_a_file`, `input_unreadable`."""
     hasher = hashlib.sha256()
+    size = await take(path, hasher)
+    return Fingerprint(hasher.hexdigest(), size)
+
+
+async def take(path: Path, hasher: "hashlib._Hash") -> int:
+    """Feed `hasher` with a file as it is stored; return its size."""
     size = 0
     file = await _open(path)
     try:
@@ -122,7 +128,7 @@ async def fingerprint(path: Path) -> Fingerprint:
             size += len(raw)
     finally:
         await file.close()
-    return Fingerprint(hasher.hexdigest(), size)
+    return size
 
 
 async def spool(target: Path, stream: BinaryIO) -> None:
@@ -173,6 +179,14 @@ def _open_regular(path: str, flags: int) -> int:
             where=path,
         )
     return fd
+
+
+def open_regular(path: Path) -> int:
+    """Open a regular file and return its descriptor; InputError when it is none, or unreadable."""
+    try:
+        return _open_regular(str(path), os.O_RDONLY)
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
 
 
 async def _open(path: Path) -> "AsyncFileIO":

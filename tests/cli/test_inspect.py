@@ -5,7 +5,9 @@ import json
 import shlex
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from tests.conftest import Program
 
@@ -26,6 +28,10 @@ def written(place: Path, name: str) -> str:
             {"records": [{"platformInfo": [{"objectId": "__g123456789"}]}]}
         ).encode(),
     }
+    if name == "x.parquet":
+        table = {"n": [1], "platformInfo": [[{"objectId": "__g123456789"}]]}
+        parquet.write_table(pa.table(table), place / name)
+        return name
     data = lists[name]
     for number in range(1 + ("*" in name)):
         path = place / name.replace("*", str(number))
@@ -40,6 +46,7 @@ def written(place: Path, name: str) -> str:
         ("a list's.csv", [], 2),
         ("hive.csv", ["--delimiter", "\\x01"], 2),
         ("page.json", [], 1),
+        ("x.parquet", [], 1),
     ],
 )
 async def test_the_command_line_that_it_prints_works(

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from bulkdelete.core.layout import Format, Reading, sniff
-from bulkdelete.core.looks import Look, flags, look
-from bulkdelete.core.model import Kind
+from bulkdelete.core.layout import Format, Layout, Reading, sniff
+from bulkdelete.core.looks import Look, TableHead, TextHead, flags, look
+from bulkdelete.core.model import Batch, Kind
+from bulkdelete.core.tables import Holds, TableColumn
 from bulkdelete.errors import InputError, UsageError
 
 IDENT, GUID = Kind.IDENTITY, Kind.GUID
@@ -29,7 +30,7 @@ def seen(
 ) -> Look:
     """Look; what it found is beyond doubt for `sniff`, too."""
     data = head.encode() if isinstance(head, str) else head
-    found = look(data, name, reading or Reading(), complete=complete)
+    found = look(TextHead(data, name, complete=complete), reading or Reading())
     assert sniff(data, name, found.reading, complete=complete) == found.layout
     return found
 
@@ -148,6 +149,33 @@ def test_many_columns_are_cut_short() -> None:
     assert len(seen(head).columns) == 100
     record = {"identity": "a"} | dict.fromkeys(names, "v")
     assert len(seen(json.dumps(record), "x.json").columns) == 100
+
+
+def test_a_table_is_looked_at_by_its_paths() -> None:
+    """Nested columns by what leads into them, lists as lists; guesses as in any list."""
+    leaves = [
+        TableColumn("n", 0, Holds.INTEGER, "int64"),
+        TableColumn("p[].objectId", 1, Holds.TEXT, "string", is_list=True),
+        TableColumn("t", 2, Holds.TEXT, "string", is_list=True),
+    ]
+    rows = [("7", '[{"objectId": "__g123456789"}]', '["x", "y"]'), ("8", "", "[x")]
+
+    def read(layout: Layout, keep_cells: bool) -> list[Batch]:
+        if keep_cells:
+            return [Batch([""] * 2, IDENT, range(1, 3), 0, 1, {}, rows)]
+        assert layout.path == ("p[]", "objectId")
+        return [Batch(["__g123456789"], GUID, range(1, 2), 0, 1)]
+
+    head = TableHead("x", Format.PARQUET, ("n", "p", "t"), leaves, read)
+    found = look(head, Reading())
+    assert found.reading == Reading(column="p[].objectId")
+    assert [(one.name, one.filled, one.is_list) for one in found.columns] == [
+        ("n", 2, False),
+        ("p[].objectId", 1, False),
+        ("t", 3, True),
+        ("p", 0, False),
+    ]
+    assert found.ids == 1
 
 
 def test_damage_is_told() -> None:
