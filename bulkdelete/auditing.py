@@ -14,6 +14,7 @@ from bulkdelete.findings import SCHEMA, Audit, Book
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bulkdelete.core import report as reports
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
     from bulkdelete.io.rundir import IndexFile, RunDir
@@ -33,8 +34,9 @@ async def audit(run: "RunDir", locate: "Locate", noted_head: str | None = None) 
     )
     if plan is not None:
         head = await _with_plan(book, run, plan, locate, noted_head)
-    for page in run.pages:
+    for page in (*run.pages, *run.receipts):
         book.note(page.name, comparing.page(page))
+    book.note("other files", comparing.others(run))
     checks = book.checks()
     good = all(check.ok is not False for check in checks)
     return Audit(SCHEMA, str(run.path), good, head, checks)
@@ -49,17 +51,24 @@ async def _with_plan(
     )
     try:
         book.note("verify.log", comparing.verified(run, plan))
+        said = comparing.reported(run)
+        heads = [] if isinstance(said, tuple) else [said.chain_head]
+        walk = comparing.Walk(plan, index, [*heads, *([noted_head] if noted_head else [])])
         read = book.trial(
             "checkpoint.log",
             "each record's checksum, number and chain are right; none contradicts another",
-            lambda: run.progress(plan),
+            lambda: run.progress(plan, walk),
         )
         key = None
         if read is not None:
             progress, reader = read
             book.note("log's end", comparing.end(reader.torn, busy=run.busy()))
-            _log(book, run, plan, progress, reader.head, index)
-            book.note("chain head", comparing.noted(run, reader.head, noted_head))
+            if index is not None:
+                book.note("requests", comparing.requests(walk))
+            book.note("balance", comparing.balance(plan, progress))
+            book.note("seal", comparing.seal(plan, progress, walk))
+            book.note("report.json", _report(run, plan, said, walk, reader.head))
+            book.note("chain head", comparing.noted(reader.head, noted_head, walk))
             key = _key(book, run, plan, progress)
         if index is not None:
             await _input(book, plan, index, key, locate)
@@ -69,22 +78,16 @@ async def _with_plan(
     return "" if read is None else read[1].head
 
 
-def _log(
-    book: Book,
+def _report(
     run: "RunDir",
     plan: "Plan",
-    progress: "Progress",
+    said: "reports.Report | comparing.Finding",
+    walk: comparing.Walk,
     head: str,
-    index: "IndexFile | None",
-) -> None:
-    if index is not None:
-        book.note("requests", comparing.requests(run, plan, index))
-    book.note("balance", comparing.balance(plan, progress))
-    book.note("seal", comparing.seal(run, plan, progress))
+) -> comparing.Finding:
     if run.busy():
-        book.note("report.json", (None, "the run is at work: it is written at the end"))
-    else:
-        book.note("report.json", comparing.report(run, plan, head))
+        return None, "the run is at work: it is written at the end"
+    return said if isinstance(said, tuple) else comparing.report(run, plan, said, walk, head)
 
 
 def _key(book: Book, run: "RunDir", plan: "Plan", progress: "Progress") -> bytes | None:

@@ -4,7 +4,9 @@ Each look returns whether it is ok (None: it could not be checked) and why.
 """
 
 import hashlib
+import re
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,14 +15,15 @@ from bulkdelete.core import checkpoint as log
 from bulkdelete.core import report as reports
 from bulkdelete.core import stamps
 from bulkdelete.core.digests import keyed, leaf
+from bulkdelete.core.model import State
 from bulkdelete.core.progress import Progress
 from bulkdelete.core.verification import says
 from bulkdelete.errors import BulkdeleteError, IntegrityError
-from bulkdelete.io import journal
+from bulkdelete.io import sums
 from bulkdelete.reading import check_unchanged, planned_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from bulkdelete.core.plan import Plan
@@ -42,22 +45,70 @@ def end(torn: int, *, busy: bool) -> Finding:
     return True, "it ends with a whole commit group"
 
 
-def requests(run: "RunDir", plan: "Plan", index: "IndexFile") -> Finding:
-    """Look whether each request was of a chunk of the plan, and approved."""
-    approved, sent, strange = False, 0, 0
-    for group, _ in journal.groups(run.log_path):
+class Walk:
+    """What one reading of the log shows: the requests, the seal's place, and moments that matter.
+
+    `heads` are those of the chain at which to note how things stood. Called as a witness of
+    `RunDir.progress`.
+    """
+
+    def __init__(self, plan: "Plan", index: "IndexFile | None", heads: "Iterable[str]") -> None:
+        self._plan = plan
+        self._index = index
+        self._approved = False
+        self._head = log.NO_LINE
+        self.moments: dict[str, Moment | None] = dict.fromkeys(heads)
+        self.sent = self.strange = 0
+        self.before_seal = ""
+
+    def __call__(self, progress: Progress, group: "Sequence[log.Record]", head: str) -> None:
+        """Take the next commit group, which was applied to `progress`."""
         for record in group:
             match record:
                 case log.Approval(ids=ids):
-                    approved = ids == plan.counts.planned
-                case log.Intent(chunk=seq, digest=digest):
-                    sent += 1
-                    strange += not approved or index.chunk(seq).digest.hex() != digest
+                    self._approved = ids == self._plan.counts.planned
+                case log.Intent(chunk=seq, digest=digest) if self._index is not None:
+                    self.sent += 1
+                    known = self._index.chunk(seq).digest.hex() == digest
+                    self.strange += not (self._approved and known)
+                case log.Seal():
+                    self.before_seal = self._head
                 case _:
                     pass
-    if strange:
-        return False, f"{strange:,} of {sent:,} not approved, or not of a chunk of the plan"
-    return True, f"{sent:,} intents, each for a chunk of the plan, after an approval of all its IDs"
+        if head in self.moments:
+            self.moments[head] = Moment.of(self._plan, progress)
+        self._head = head
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How things stood at one head of the chain."""
+
+    ids: dict[str, int]
+    chunks: dict[str, int]
+    requests: dict[str, int]
+    last_at: float
+
+    @classmethod
+    def of(cls, plan: "Plan", progress: Progress) -> "Moment":
+        """Count as the reports do."""
+        return cls(
+            reports.as_dict(reports.balance(plan.counts, progress)),
+            reports.chunk_counts(plan.counts, progress),
+            reports.request_counts(progress),
+            progress.last_at,
+        )
+
+
+def requests(walk: Walk) -> Finding:
+    """Look whether each request was of a chunk of the plan, and approved."""
+    if walk.strange:
+        which = f"{walk.strange:,} of {walk.sent:,}"
+        return False, f"{which} not approved, or not of a chunk of the plan"
+    return (
+        True,
+        f"{walk.sent:,} intents, each for a chunk of the plan, after an approval of all its IDs",
+    )
 
 
 def balance(plan: "Plan", progress: Progress) -> Finding:
@@ -71,23 +122,18 @@ def balance(plan: "Plan", progress: Progress) -> Finding:
     return True, f"{counted.read:,} read = {' + '.join(parts) or 'nothing'}"
 
 
-def seal(run: "RunDir", plan: "Plan", progress: Progress) -> Finding:
+def seal(plan: "Plan", progress: Progress, walk: Walk) -> Finding:
     """Look whether the seal is of this balance, and of the chain before it."""
     if progress.seal is None:
         return None, "there is none: the run has not reached its end"
-    before = log.NO_LINE
-    for group, head in journal.groups(run.log_path):
-        if progress.seal in group:
-            break
-        before = head
     counted = reports.as_dict(reports.balance(plan.counts, progress))
-    if progress.seal.ids == counted and progress.seal.head == before:
+    if progress.seal.ids == counted and progress.seal.head == walk.before_seal:
         return True, "it holds the balance, and the chain's head before it"
     return False, "it is of another balance, or of another chain"
 
 
-def report(run: "RunDir", plan: "Plan", head: str) -> Finding:
-    """Look whether report.json says what the log said at the moment it was made."""
+def reported(run: "RunDir") -> "reports.Report | Finding":
+    """Read report.json; a finding where there is none that can be believed."""
     try:
         text = run.report_path.read_bytes()
         found = msgspec.json.decode(text, type=reports.Report)
@@ -97,7 +143,12 @@ def report(run: "RunDir", plan: "Plan", head: str) -> Finding:
         return False, "it cannot be read; `bulkdelete report` writes it again"
     if not stamps.holds(text):
         return False, "it was altered: its checksum is wrong; `bulkdelete report` writes it again"
-    then = _moment(run, plan, found.chain_head)
+    return found
+
+
+def report(run: "RunDir", plan: "Plan", found: reports.Report, walk: Walk, head: str) -> Finding:
+    """Look whether report.json says what the log said at the moment it was made."""
+    then = walk.moments[found.chain_head]
     if then is None:
         return False, "it knows a chain head that the log does not have: the log lost records"
     if not _agrees(found, plan, then) or not _agrees_on_rounds(found, run, plan, then):
@@ -106,26 +157,12 @@ def report(run: "RunDir", plan: "Plan", head: str) -> Finding:
     return True, why if found.chain_head == head else f"{why} of an earlier moment"
 
 
-def _moment(run: "RunDir", plan: "Plan", wanted: str) -> Progress | None:
-    """Replay the log up to the group whose head is `wanted`."""
-    progress = Progress(plan.counts.chunks)
-    for group, head in journal.groups(run.log_path):
-        progress.replay(group)
-        if head == wanted:
-            return progress
-    return None
+def _agrees(found: reports.Report, plan: "Plan", then: Moment) -> bool:
+    said = (found.plan_digest, found.ids, found.chunks, found.requests)
+    return said == (plan.digest, then.ids, then.chunks, then.requests)
 
 
-def _agrees(found: reports.Report, plan: "Plan", then: Progress) -> bool:
-    return (
-        found.plan_digest == plan.digest
-        and found.ids == reports.as_dict(reports.balance(plan.counts, then))
-        and found.chunks == reports.chunk_counts(plan.counts, then)
-        and found.requests == reports.request_counts(then)
-    )
-
-
-def _agrees_on_rounds(found: reports.Report, run: "RunDir", plan: "Plan", then: Progress) -> bool:
+def _agrees_on_rounds(found: reports.Report, run: "RunDir", plan: "Plan", then: Moment) -> bool:
     """Tell whether the last verification is as verify.log has it, if that can be read."""
     try:
         rounds, _ = run.rounds(plan)
@@ -164,13 +201,43 @@ def page(path: "Path") -> Finding:
     return False, "it was altered: its checksum is wrong; `bulkdelete report` writes it again"
 
 
-def noted(run: "RunDir", head: str, wanted: str | None) -> Finding:
+def others(run: "RunDir") -> Finding:
+    """Look whether the files that nothing else vouches for are as they were written."""
+    there = {one.name for one in run.path.iterdir() if _VOUCHED.fullmatch(one.name)}
+    try:
+        known = sums.read(run.path)
+    except (ValueError, OSError):
+        return False, f"{sums.NAME} was altered: what it vouches for is not known"
+    if known is None:
+        return (None, f"there is no {sums.NAME}") if there else (None, "there are none")
+    altered = [
+        name
+        for name in sorted(there | known.keys())
+        if name not in known or (name in there and sums.sha256(run.path / name) != known[name])
+    ]
+    if altered:
+        names = ", ".join(altered)
+        return False, f"altered, or not written by this program: {names}"
+    gone = sorted(known.keys() - there)
+    return True, f"{len(known) - len(gone)} as in {sums.NAME}" + (
+        f"; removed since: {', '.join(gone)}" if gone else ""
+    )
+
+
+_VOUCHED = re.compile(
+    rf"(?:{'|'.join(State)}|still-there|came-back)\.(?:csv|jsonl|parquet)|sketch\.json"
+    r"|approval-\d+\.sig|receipt\.(?:html|json)\.sig"
+)
+"""The names of the files that SHA256SUMS vouches for."""
+
+
+def noted(head: str, wanted: str | None, walk: Walk) -> Finding:
     """Compare the chain's head with the one that was noted elsewhere."""
     if wanted is None:
         return None, "no --head was given: a rewriting of everything cannot be seen from here"
     if wanted == head:
         return True, "it is the one that was noted: nothing was rewritten, cut off or added"
-    if any(one == wanted for _, one in journal.groups(run.log_path)):
+    if walk.moments[wanted] is not None:
         return (
             False,
             "records were added after the one that was noted; only those before are proven",

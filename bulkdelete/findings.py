@@ -26,7 +26,8 @@ DOES_NOT_PROVE = (
 )
 WHATS = (
     *("plan.json", "plan.index", "checkpoint.log", "log's end", "requests", "balance", "seal"),
-    *("run.key", "input", "report.json", "report.html", "report.md", "verify.log", "chain head"),
+    *("run.key", "input", "report.json", "report.html", "report.md", "receipt.html"),
+    *("receipt.json", "other files", "verify.log", "chain head"),
 )
 
 

@@ -21,6 +21,7 @@ from bulkdelete.approving import Approver
 from bulkdelete.concluding import bug, concluded, disk_error, read
 from bulkdelete.core.model import State
 from bulkdelete.core.report import Report
+from bulkdelete.core.timeline import Timeline
 from bulkdelete.core.verification import Scope, Verification, Wish
 from bulkdelete.errors import BulkdeleteError, IntegrityError, UsageError
 from bulkdelete.events import Ended, Event, Holding, Removed, Tell, Wrote, of_record
@@ -241,7 +242,8 @@ async def report(  # noqa: PLR0913 - its flags
     if shred:
         for path in await shredding.shred(found, made, time.time()):
             audience.told(Removed(path))
-    progress, reader = found.progress(made)
+    timeline = Timeline()
+    progress, reader = found.progress(made, timeline.witness)
     summary = reporting.summary(found, made, progress, head=reader.head, busy=found.busy())
     examples = outcome_files.Examples() if states or shred else None
     if states:
@@ -254,7 +256,7 @@ async def report(  # noqa: PLR0913 - its flags
             audience.told(Wrote(path))
     if summary.state not in reporting.ALIVE:
         kept = examples.found if examples is not None else None
-        reporting.write(found, summary, made, progress, __version__, kept)
+        reporting.write(found, summary, made, progress, __version__, kept, timeline)
     return summary
 
 

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, aclosing
-from io import TextIOWrapper
+from io import BufferedWriter, TextIOWrapper
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from bulkdelete.core.full import MOST_EXAMPLES
@@ -14,7 +14,7 @@ from bulkdelete.core.identities import mask
 from bulkdelete.core.model import Kind, State
 from bulkdelete.core.outcomes import MARKER, escape, mark
 from bulkdelete.fates import fates
-from bulkdelete.io import files
+from bulkdelete.io import files, sums
 from bulkdelete.io.columnar import ParquetRows
 from bulkdelete.reading import layout_of, reading_of
 
@@ -93,10 +93,12 @@ async def write_sorted(  # noqa: PLR0913, PLR0917 - what a run is made of, and w
     with ExitStack() as stack:
         stack.callback(index.close)
         writers: dict[str, _Writer] = {}
+        summed: dict[str, sums.Summed] = {}
         for name, path in paths.items():
             path.unlink(missing_ok=True)
             files.write_new(path)
-            file = stack.enter_context(path.open("r+b", buffering=1 << 18))
+            raw = summed[path.name] = stack.enter_context(sums.Summed(path))
+            file = stack.enter_context(BufferedWriter(raw, 1 << 18))
             writers[name] = WRITERS[outcome_format](file, header, markers[name])
         async with aclosing(fates(plan, parts, index, progress)) as stream:
             async for found in stream:
@@ -105,6 +107,7 @@ async def write_sorted(  # noqa: PLR0913, PLR0917 - what a run is made of, and w
                         writers[sorted_to[0]].add(sorted_to[1])
         for writer in writers.values():
             writer.close()
+    sums.note(run.path, {name: raw.sha256() for name, raw in summed.items()})
     return list(paths.values())
 
 

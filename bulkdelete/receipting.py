@@ -13,7 +13,7 @@ from bulkdelete.core import stamps
 from bulkdelete.core.receipt import receipt
 from bulkdelete.core.verification import says
 from bulkdelete.errors import UsageError
-from bulkdelete.io import files, signing
+from bulkdelete.io import files, signing, sums
 from bulkdelete.version import __version__
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def write(run: "RunDir", found: "Receipt", key: "Path | None") -> "list[Path]":
     for path, content in (papers | made).items():
         if content is not None:
             files.replace(path, content)
+    sums.note(run.path, {place.name: sums.sha256(place) if key else None for place in made})
     return [path for path in (*papers, *made) if path.exists()]
 
 

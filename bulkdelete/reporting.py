@@ -120,17 +120,19 @@ def _verified(
     return found, ()
 
 
-def whole(
+def whole(  # noqa: PLR0913, PLR0917 - what a report is made of
     run: "RunDir",
     report: reports.Report,
     plan: "Plan",
     progress: "Progress",
     version: str,
     examples: "Mapping[str, list[str]] | None" = None,
+    timeline: Timeline | None = None,
 ) -> FullReport:
-    """Put the whole report together; reads the log once more, for how it went over time."""
-    timeline = Timeline()
-    journal.read(run.log_path, timeline.apply)
+    """Put the whole report together; reads the log for how it went over time, if need be."""
+    if timeline is None:
+        timeline = Timeline()
+        journal.read(run.log_path, timeline.apply)
     if examples is None:
         examples = _earlier_examples(run)
     return full(report, plan, progress, timeline, version, examples)
@@ -145,18 +147,19 @@ def _earlier_examples(run: "RunDir") -> "Mapping[str, list[str]]":
     return {one.reason: list(one.examples) for one in earlier.failures}
 
 
-def write(
+def write(  # noqa: PLR0913, PLR0917 - the same
     run: "RunDir",
     report: reports.Report,
     plan: "Plan",
     progress: "Progress",
     version: str,
     examples: "Mapping[str, list[str]] | None" = None,
+    timeline: Timeline | None = None,
 ) -> None:
-    """Write report.json, report.html and report.md."""
+    """Write report.json, report.html and report.md; `timeline`, where the log was read for it."""
     from bulkdelete.render import html, markdown  # noqa: PLC0415 - jinja2 is slow to import
 
-    found = whole(run, report, plan, progress, version, examples)
+    found = whole(run, report, plan, progress, version, examples, timeline)
     text = msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
     files.replace(run.report_path, stamps.stamp(text))
     facts = msgspec.to_builtins(found, builtin_types=())

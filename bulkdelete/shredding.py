@@ -1,8 +1,9 @@
 """Shredding a run: afterwards nothing in its directory can be tied to a person.
 
-The key of the keyed digests, the outcome files and what came from standard input are destroyed;
-counts, times and the chain stay, and the chain says that it was done. What a disk keeps of removed
-files, and copies elsewhere, are not in our hands.
+The key of the keyed digests, the sketch of the list (hashes that guesses could be held against),
+the outcome files and what came from standard input are destroyed; counts, times and the chain stay,
+and the chain says that it was done. What a disk keeps of removed files, and copies elsewhere, are
+not in our hands.
 """
 
 from typing import TYPE_CHECKING
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core.model import State
 from bulkdelete.errors import UsageError
-from bulkdelete.io import files
+from bulkdelete.io import files, sums
 from bulkdelete.io.journal import Journal, LogFile
+from bulkdelete.io.rundir import SKETCH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,10 +53,11 @@ async def shred(run: "RunDir", plan: "Plan", now: float) -> "list[Path]":
         finally:
             await journal.close()
         names = [f"{name}.{one}" for name in _FILES_OF_IDS for one in _FORMATS]
-        paths = [run.path / name for name in ("run.key", "input.spool", *names)]
+        paths = [run.path / name for name in ("run.key", "input.spool", SKETCH, *names)]
         removed = [path for path in paths if path.exists()]
         for path in removed:
             files.blank(path)
             path.unlink()
+        sums.note(run.path, dict.fromkeys(path.name for path in removed))
         files.sync_directory(run.path)
     return removed

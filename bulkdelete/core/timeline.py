@@ -14,7 +14,7 @@ import msgspec
 from bulkdelete.core import checkpoint as log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 BUCKETS = 240
 MOST_BANDS = 200
@@ -107,6 +107,11 @@ class Timeline:
         self._buckets: list[_Bucket] = []
         self._now = 0.0
         self._out = 0
+
+    def witness(self, _: object, group: "Iterable[log.Record]", __: str) -> None:
+        """Take the next commit group, as whoever replays a log tells it."""
+        for record in group:
+            self.apply(record)
 
     def apply(self, record: log.Record) -> None:
         """Take the next record."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Entry = tuple[log.Record, asyncio.Future[None]]
 
+if TYPE_CHECKING:
+    Witness = Callable[[list[log.Record], str], None]
+
 
 def lines(file: "IO[bytes]") -> "Iterator[bytes]":
     """Yield the lines of a log, each cut at the longest that a record can be."""
@@ -34,21 +37,41 @@ def lines(file: "IO[bytes]") -> "Iterator[bytes]":
         yield line
 
 
-def replay(file: "IO[bytes]", reader: log.Reader, apply: "Callable[[log.Record], None]") -> None:
-    """Hand each sound record of an open log to `apply`; IntegrityError when it is corrupt."""
+def replay(
+    file: "IO[bytes]",
+    reader: log.Reader,
+    apply: "Callable[[log.Record], None]",
+    witness: "Witness | None" = None,
+) -> None:
+    """Hand each sound record of an open log to `apply`; IntegrityError when it is corrupt.
+
+    After the last record of each commit group `witness` is told the group, and the chain's head.
+    """
+    group: list[log.Record] = []
+    before = reader.head
     for record in reader.read(lines(file)):
+        if witness is not None:
+            if reader.head != before:
+                witness(group, reader.head)
+                group, before = [], reader.head
+            group.append(record)
         apply(record)
+    if witness is not None and group:
+        witness(group, reader.head)
 
 
-def read(path: "Path", apply: "Callable[[log.Record], None]") -> log.Reader:
+def read(
+    path: "Path", apply: "Callable[[log.Record], None]", witness: "Witness | None" = None
+) -> log.Reader:
     """Hand each sound record to `apply`; return the reader, which knows what was torn.
 
-    IntegrityError when the log is missing (`checkpoint_missing`) or corrupt.
+    `witness`: see `replay`. IntegrityError when the log is missing (`checkpoint_missing`) or
+    corrupt.
     """
     reader = log.Reader()
     try:
         with path.open("rb", buffering=1 << 20) as file:
-            replay(file, reader, apply)
+            replay(file, reader, apply, witness)
     except OSError as error:
         raise IntegrityError(
             "checkpoint_missing",
@@ -80,21 +103,6 @@ class Disk(Protocol):
 
     def close(self) -> None:
         """Let go of it."""
-
-
-def groups(path: "Path") -> "Iterator[tuple[list[log.Record], str]]":
-    """Yield the records of each commit group, and the chain's head after it; see `read`."""
-    reader = log.Reader()
-    group: list[log.Record] = []
-    before = reader.head
-    with path.open("rb", buffering=1 << 20) as file:
-        for record in reader.read(lines(file)):
-            if reader.head != before:
-                yield group, reader.head
-                group, before = [], reader.head
-            group.append(record)
-    if group:
-        yield group, reader.head
 
 
 class Journal:

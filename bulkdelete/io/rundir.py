@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,14 @@ from bulkdelete.core.digests import KEY_BYTES, account_tag
 from bulkdelete.core.progress import Progress
 from bulkdelete.core.verification import Rounds
 from bulkdelete.errors import BusyError, IntegrityError, UsageError
-from bulkdelete.io import files, journal
+from bulkdelete.io import files, journal, sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bulkdelete.core.sketch import Sketch
+
+    Witness = Callable[[Progress, list[log.Record], str], None]
 
 
 SKETCH = "sketch.json"
@@ -219,6 +222,7 @@ class RunDir:
         while (place := self.path / f"approval-{number}.sig").exists():
             number += 1
         files.write_new(place, signature)
+        sums.note(self.path, {place.name: sums.sha256(place)})
         return place
 
     def signatures(self) -> list[bytes]:
@@ -261,10 +265,16 @@ class RunDir:
             raise _damaged("plan.index")
         return index
 
-    def progress(self, plan: plans.Plan) -> tuple[Progress, log.Reader]:
-        """Replay the checkpoint; IntegrityError when it is corrupt, missing or of another plan."""
+    def progress(
+        self, plan: plans.Plan, witness: "Witness | None" = None
+    ) -> tuple[Progress, log.Reader]:
+        """Replay the checkpoint; IntegrityError when it is corrupt, missing or of another plan.
+
+        `witness` is told after each commit group how things stand, the group, and the chain's head.
+        """
         progress = Progress(plan.counts.chunks)
-        reader = journal.read(self.log_path, progress.apply)
+        tell = partial(witness, progress) if witness is not None else None
+        reader = journal.read(self.log_path, progress.apply, tell)
         header = progress.header
         if header is None:
             raise log.corrupt("it has no header")
@@ -374,6 +384,7 @@ class Draft:
         """Write everything durably, then give it its name (`check_free` says if it may be)."""
         if sketch is not None:
             files.write_new(self.path / SKETCH, msgspec.json.encode(sketch))
+            sums.note(self.path, {SKETCH: sums.sha256(self.path / SKETCH)})
         if self._key_file is None:
             files.write_new(self.path / "run.key", self.key)
         elif not self._key_file.exists():

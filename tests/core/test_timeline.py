@@ -124,6 +124,14 @@ def test_records_that_say_nothing_of_time() -> None:
     assert (timeline.seconds, len(timeline.series().requests)) == (0.0, 0)
 
 
+def test_a_witness_takes_whole_groups() -> None:
+    """As single records would be taken."""
+    records: list[log.Record] = [start(0.0), intent(0.5)]
+    timeline = Timeline()
+    timeline.witness(None, records, "head")
+    assert timeline.series() == of(*records).series()
+
+
 def test_bands_are_bounded() -> None:
     """Of very many starts the first and the last are kept, and how many were left out."""
     timeline = of(*(start(float(number)) for number in range(MOST_BANDS + 5)))

@@ -8,20 +8,23 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bulkdelete import auditing
+from bulkdelete import auditing, receipting
 from bulkdelete.core import checkpoint as log
+from bulkdelete.core.model import State
 from bulkdelete.core.plan import Plan
 from bulkdelete.core.stamps import BLANK, stamp
 from bulkdelete.errors import UsageError
 from bulkdelete.findings import WHATS
-from bulkdelete.io import journal
+from bulkdelete.io import journal, sums
 from bulkdelete.io.rundir import RunDir
+from bulkdelete.outcome_files import write_outcomes
 from bulkdelete.reading import Part
 from tests.conftest import Emulate, Program
 from tests.microscope.papers import bytes_of, finished_run
 
-ALL_OK = dict.fromkeys(WHATS, True) | {"verify.log": None}
-"""Of a run that nobody verified afterwards."""
+NOT_THERE = dict.fromkeys(("verify.log", "receipt.html", "receipt.json"))
+ALL_OK = dict.fromkeys(WHATS, True) | NOT_THERE
+"""Of a run that nobody verified afterwards, nor made a receipt of."""
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +60,16 @@ def wrong(checks: dict[str, bool | None]) -> set[str]:
     return {what for what, ok in checks.items() if ok is False}
 
 
+def groups_of(run: RunDir) -> list[tuple[list[log.Record], str]]:
+    """Return the commit groups of the log, each with the chain's head after it."""
+    found: list[tuple[list[log.Record], str]] = []
+    journal.read(run.log_path, lambda _: None, lambda group, head: found.append((group, head)))
+    return found
+
+
 def forge(run: RunDir, change: Callable[[log.Record], log.Record]) -> str:
     """Write the whole log anew, checksums and chain included; return the old head."""
-    groups = list(journal.groups(run.log_path))
+    groups = groups_of(run)
     writer = log.Writer()
     run.log_path.write_bytes(
         b"".join(writer.group([change(one) for one in group]) for group, _ in groups)
@@ -78,6 +88,52 @@ async def test_z3_any_byte_of_any_file_that_is_altered_shows(audited: RunDir) ->
     """Every 61st byte here, and every one of them in `make microscope`."""
     seen = await bytes_of(audited, 0, 1, 61)
     assert (seen.wrong, seen.seen["refused"] > 400) == ([], True)
+
+
+async def test_z3_any_file_of_a_run_that_was_edited_alone_shows(audited: RunDir) -> None:
+    """Outcome files, sketch, signatures and receipts, too: a byte altered, added or taken away."""
+    plan = audited.plan()
+    progress, _ = audited.progress(plan)
+    for form in ("csv", "parquet", "jsonl"):
+        await write_outcomes(audited, plan, parts(plan), progress, list(State), form)
+    audited.add_signature(b"a signature")
+    receipting.write(audited, receipting.make(audited, plan, 0.0, "ana"), None)
+    checks = await found(audited)
+    assert (wrong(checks), checks["other files"], checks["receipt.html"]) == (set(), True, True)
+    papers = [one for one in audited.path.iterdir() if one.suffix != ".lock"]
+    assert len(papers) >= 30
+    missed = []
+    for path in papers:
+        whole = path.read_bytes()
+        place = len(whole) // 2
+        altered = bytearray(whole)
+        altered[place : place + 1] = bytes(one ^ 1 for one in altered[place : place + 1])
+        for text in {bytes(altered), whole[:-1], whole[1:], whole + b"\n"} - {whole}:
+            path.write_bytes(text)
+            if not wrong(await found(audited)):
+                missed.append((path.name, len(text) - len(whole)))
+        path.write_bytes(whole)
+    assert missed == []
+
+
+async def test_what_vouches_for_the_other_files(audited: RunDir) -> None:
+    """One that was removed is said; one that nobody wrote is not ok; no SHA256SUMS: not checked."""
+    (audited.path / "rejected.csv").unlink()
+    assert "removed since: rejected.csv" in await why(audited, "other files")
+    (audited.path / "accepted.csv").write_text("identity\nuser-1\n", "utf-8")
+    assert "altered, or not written by this program: accepted.csv" in await why(
+        audited, "other files"
+    )
+    (audited.path / sums.NAME).unlink()
+    assert (await found(audited))["other files"] is None
+    assert "no SHA256SUMS" in await why(audited, "other files")
+    for name in ("accepted.csv", "sketch.json"):
+        (audited.path / name).unlink()
+    assert await why(audited, "other files") == "there are none"
+    sums.note(audited.path, {"rejected.csv": "0" * 64})
+    (audited.path / sums.NAME).write_text("nonsense", "utf-8")
+    sums.note(audited.path, {"unsent.csv": "1" * 64, "rejected.csv": None})
+    assert sums.read(audited.path) == {"unsent.csv": "1" * 64}
 
 
 async def test_z3_a_report_that_says_other_than_the_log(audited: RunDir) -> None:
@@ -139,7 +195,7 @@ async def test_z3_requests_without_an_approval(audited: RunDir) -> None:
 
 async def test_records_added_after_the_head_that_was_noted(audited: RunDir) -> None:
     """Not ok: what is behind the head that was noted is not proven by it, and that is said."""
-    head = list(journal.groups(audited.log_path))[-2][1]
+    head = groups_of(audited)[-2][1]
     assert wrong(await found(audited, head)) == {"chain head"}
     assert "added after" in await why(audited, "chain head", head)
     assert "cut off or rewritten" in await why(audited, "chain head", "0" * 64)
@@ -167,7 +223,7 @@ async def test_what_is_not_there_is_not_checked(audited: RunDir) -> None:
     audit = await auditing.audit(audited, nowhere)
     open_ = {one.what for one in audit.checks if one.ok is None}
     pages = {"report.json", "report.html", "report.md"}
-    assert open_ == pages | {"run.key", "input", "verify.log", "chain head"}
+    assert open_ == pages | NOT_THERE.keys() | {"run.key", "input", "chain head"}
     assert audit.ok
     assert "nothing was sent" not in " ".join(one.why for one in audit.checks)
     (audited.path / "plan.json").unlink()

@@ -1,5 +1,6 @@
 """Shredding: afterwards nothing in the run directory can be tied to a person."""
 
+import base64
 import hashlib
 from pathlib import Path
 
@@ -13,6 +14,7 @@ def hits(place: Path, ids: list[str]) -> list[str]:
         for one in ids:
             digest = hashlib.new(name, one.encode())
             wanted += [digest.digest(), digest.hexdigest().encode()]
+            wanted += [base64.b64encode(one) for one in (digest.digest(), one.encode())]
     found = []
     for path in sorted(place.rglob("*")):
         content = path.read_bytes()
@@ -29,11 +31,18 @@ async def test_after_shredding_nothing_ties_to_a_person(program: Program, emulat
     assert ended.code == 3, ended.err
     run_dir = program.run_dir()
     assert (await program("report", run_dir, "--outcomes", "all")).code == 0
-    assert {"input.spool", "rejected.csv", "accepted.csv"} <= set(hits(run_dir, ids))
+    more = ("--outcomes", "all", "--outcome-format")
+    for form in ("jsonl", "parquet"):
+        assert (await program("report", run_dir, *more, form)).code == 0
+    assert (await program("report", run_dir, "--receipt")).code == 0
+    assert {"input.spool", "rejected.csv", "accepted.jsonl"} <= set(hits(run_dir, ids))
+    assert (run_dir / "sketch.json").exists()
     shredded = await program("report", run_dir, "--shred")
     assert shredded.code == 0, shredded.err
     assert hits(run_dir, ids) == []
-    assert not (run_dir / "run.key").exists()
+    left = {one.name for one in run_dir.iterdir()}
+    assert not {"run.key", "sketch.json", "accepted.parquet", "input.spool"} & left
+    assert {"receipt.html", "receipt.json", "plan.json", "checkpoint.log"} <= left
     assert '"type":"shred"' in (run_dir / "checkpoint.log").read_text()
     assert "example.com" not in (run_dir / "report.json").read_text()
     status = await program("status", run_dir, "--json")
