@@ -112,9 +112,10 @@ def nights(inputs: "tuple[str, ...]", settings: "Settings") -> list[Night]:
 
 
 def stem(wish: "Wish") -> str:
-    """Return the name of the input in the name of a run directory."""
+    """Return the name of the input in the name of a run directory: no option, not hidden."""
     name = "stdin" if wish.inputs == (STDIN,) else wish.parts[0].path.name
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name.lstrip("."))[:60]
+    plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in name.lstrip(".-"))
+    return plain[:60] or "list"
 
 
 def load(run: RunDir) -> Found:

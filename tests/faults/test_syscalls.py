@@ -314,3 +314,18 @@ async def test_p1_p2_p6_killed_at_a_call(bench: Bench, nth: int) -> None:
         found = await bench.balanced(path)
         assert found is None or found["ids"]["ambiguous"] <= CAP * SIZE
         await bench.finished(path, ids)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 4, 5, 6])
+async def test_i15_an_error_on_reading_the_list(bench: Bench, nth: int) -> None:
+    """In the plan or while it is sent: a code of its own, the file named, and no ID is lost."""
+    path, ids = bench.new()
+    traced = await bench.traced(path, "read", f"read:error=EIO:when={nth}", only=path)
+    if not traced.fired:
+        assert nth > 4, "the list is read for the plan, and again to be sent"
+        return
+    assert traced.ended.code in {2, 6}, traced.ended.err
+    assert path.name in traced.ended.err
+    if (found := await bench.balanced(path)) is not None:
+        assert found["ids"]["ambiguous"] == 0
+    await bench.finished(path, ids, most=0)
