@@ -54,6 +54,10 @@ _LOOK_AT_CLOCK = 5.0
 _log = structlog.get_logger("bulkdelete")
 
 
+KILL_FILE_SECONDS = 1.0
+"""Seconds between two looks for a kill file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The free settings of one process start; times in seconds."""
@@ -66,7 +70,7 @@ class Limits:
     give_up_after: float = 900.0
     max_duration: float | None = None
     window: "Window | None" = None
-    killed: "Callable[[], bool]" = bool
+    killed: "Callable[[], bool] | None" = None
 
 
 @dataclass(slots=True)
@@ -400,17 +404,21 @@ class Sender:
         return True
 
     def _patrol(self) -> None:
-        """Look now and then whether nothing goes on because others hold all the slots."""
+        """Look whether there is a kill file, or others have held all the slots for too long."""
         loop = asyncio.get_running_loop()
-        if self._limits.killed():
+        killed = self._limits.killed
+        if killed is not None and killed():
             self._stop(_kill_file())
             return
-        blocked = self._dispatcher.turns.blocked_since
-        if blocked is not None and loop.time() - blocked >= self._limits.give_up_after:
-            self._stop(_outage(loop.time() - blocked, "other processes hold all the slots"))
+        now, blocked = loop.time(), self._dispatcher.turns.blocked_since
+        since = now if blocked is None else blocked
+        if now - since >= self._limits.give_up_after:
+            self._stop(_outage(now - since, "other processes hold all the slots"))
             return
-        after = min(1.0, self._limits.give_up_after / 2)
-        self._timers["patrol"] = loop.call_later(after, self._patrol)
+        # Before that nothing can be too long; a file, though, can be there at any time.
+        due = since + self._limits.give_up_after
+        after = due if killed is None else min(due, now + KILL_FILE_SECONDS)
+        self._timers["patrol"] = loop.call_at(after, self._patrol)
 
     def closed_for(self) -> int:
         """Return how many seconds it is until the window of --window opens."""

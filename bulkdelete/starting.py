@@ -309,7 +309,7 @@ def _limits(settings: "Settings") -> Limits:
         give_up_after=settings.give_up_after,
         max_duration=settings.max_duration,
         window=settings.window,
-        killed=settings.kill_file.exists if settings.kill_file else bool,
+        killed=settings.kill_file.exists if settings.kill_file else None,
     )
 
 
