@@ -17,7 +17,7 @@ STORIES ?= 100
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test prove faults kills simulate proof microscope soak sabotage lint cover check mutants format bench bench-gate lock clean
+.PHONY: help run test prove faults kills simulate proof microscope soak large sabotage lint cover check mutants format bench bench-gate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ lint: $(READY) ## rules, format and types
 cover: $(READY) ## every branch of the core is taken by the core's own tests
 	$(BIN)/coverage run -m pytest tests/core -q
 	$(BIN)/coverage report --include='bulkdelete/core/*' --fail-under=100
+
+large: $(READY) ## a run of 100 million IDs: what status, report and audit of it cost
+	$(BIN)/python -m tests.large
 
 sabotage: $(READY) ## bugs planted one at a time, and the tests that must catch each
 	$(BIN)/python -m tests.sabotage

@@ -168,6 +168,35 @@ def test_watching_for_returns() -> None:
     assert course(rounds, wish, at(month)) == AllDone(rounds.every[-1])
 
 
+@pytest.mark.parametrize(
+    ("called", "begun"),
+    [
+        (list(range(60)), [3, 11, 34]),  # counted from the first conclusion: never too soon
+        ([*range(6), *range(20, 60)], [3, 20, 34]),  # the machine was off when a look was due
+        ([*range(4), *range(50, 60)], [3, 50, 51]),  # for so long that both looks are
+        ([1, 5, 11, 12, 13, 36], [5, 13, 36]),
+        (list(range(10)), [3]),
+    ],
+)
+def test_called_daily_it_asks_when_it_is_due(called: list[int], begun: list[int]) -> None:
+    """Once after 48 hours, then after 7 and 30 days; on all others it is too early, or done."""
+    rounds, days = Rounds("p"), []
+    for number, day in enumerate(called):
+        # At six in the morning; sending ended at noon of day 0.
+        at = day * DAY + DAY / 4
+        now = Now(tool="1", plan="p", head="h", population=9, ended=DAY / 2, at=at, draw=number)
+        chosen = course(rounds, Wish(watch=True), now)
+        if isinstance(chosen, Begin):
+            days.append(day)
+            rounds.apply(chosen.opened)
+            rounds.apply(conclude(rounds, at + 600.0, "head"))
+        else:
+            assert isinstance(chosen, AllDone if len(days) == 3 else TooEarly)
+    assert days == begun
+    assert [one.opened.day for one in rounds.every] == [0, 7, 30][: len(begun)]
+    assert len({one.opened.seed for one in rounds.every}) == 1
+
+
 # --- words ---
 
 
