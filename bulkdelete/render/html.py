@@ -40,6 +40,9 @@ _BAR = 1000.0
 _THINNEST = 4.0
 """Width of the bar, and of a segment that stands for very few IDs: it must be seen."""
 
+_LEAST_SHARE = 0.0005
+"""What would be rounded to nothing."""
+
 # Controls, marks that turn the direction of text around, and halves of characters.
 _UNSHOWABLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f"
@@ -146,6 +149,11 @@ def _number(value: float) -> str:
 
 
 def _percent(value: float) -> str:
+    """Say a share; all and nothing are said of those only."""
+    if 0.0 < value < _LEAST_SHARE:
+        return "< 0.1 %"
+    if 1.0 - _LEAST_SHARE < value < 1.0:
+        return "> 99.9 %"
     return f"{100 * value:.1f} %"
 
 
