@@ -45,6 +45,7 @@ DOES_NOT_PROVE = (
 class File(msgspec.Struct, frozen=True, kw_only=True):
     """An input file or a protect list, without its name: SHA-256 of its bytes; `ids` in it.
 
+    That of a list of one ID is left out (""): without a line feed it is the ID's own plain hash.
     Of a protect list `ids` are its entries, and `held_back` how many IDs it kept from being sent.
     """
 
@@ -198,13 +199,20 @@ def _asked(plan: "Plan") -> Asked:
         host=bound.host,
         environment=bound.environment,
         counts=plan.counts,
-        files=tuple(File(sha256=one.sha256, ids=one.records) for one in plan.parts[:MOST_FILES]),
+        files=tuple(
+            File(sha256=_shown(one.sha256, one.records), ids=one.records)
+            for one in plan.parts[:MOST_FILES]
+        ),
         files_left_out=max(0, len(plan.parts) - MOST_FILES),
         protect_lists=tuple(
-            File(sha256=one.sha256, ids=one.entries, held_back=number)
+            File(sha256=_shown(one.sha256, one.entries), ids=one.entries, held_back=number)
             for one, number in zip(bound.protect, held, strict=True)
         ),
     )
+
+
+def _shown(sha256: str, ids: int) -> str:
+    return sha256 if ids > 1 else ""
 
 
 def _approved(plan: "Plan", progress: "Progress", signatures: "Sequence[bytes]") -> Approved:

@@ -161,6 +161,16 @@ def test_no_path_and_no_name_of_a_file_is_in_it() -> None:
     assert b"vip" not in text
 
 
+def test_the_fingerprint_of_one_id_alone_is_left_out() -> None:
+    """It could be the plain hash of that ID."""
+    part = msgspec.structs.replace(PLAN.parts[0], records=1)
+    bound = msgspec.structs.replace(PLAN.bound, protect=(plans.Protected("d" * 64, 1),))
+    plan = msgspec.structs.replace(PLAN, parts=(part, PLAN.parts[0]), bound=bound)
+    asked = made({"accepted": 8}, plan=plan).asked
+    assert [one.sha256 for one in asked.files] == ["", "c" * 64]
+    assert [one.sha256 for one in asked.protect_lists] == [""]
+
+
 def test_a_plan_from_before_lists_were_counted_has_no_count() -> None:
     """Then nobody knows how many a list held back."""
     plan = msgspec.structs.replace(PLAN, held_back=())

@@ -120,6 +120,21 @@ async def test_a_receipt_made_anew_has_no_signature_of_the_old_one(
     assert list(run_dir.glob("receipt.*.sig")) == []
 
 
+async def test_a_list_of_one_person_has_no_fingerprint(program: Program, emulate: Emulate) -> None:
+    """The file may be the ID and nothing else; its hash would be the ID's."""
+    await emulate()
+    path = program.place / "one.txt"
+    path.write_text(PEOPLE[0], "utf-8")
+    vip = program.place / "vip.txt"
+    vip.write_text(PEOPLE[1], "utf-8")
+    words = ("--id-type", "identity", "--format", "lines", "--protect", vip)
+    assert (await program.run(path, *words, "--accept-protect-mismatch")).code == 0
+    run_dir = program.run_dir()
+    assert (await program("report", run_dir, "--receipt")).code == 0
+    assert not {"receipt.html", "receipt.json"} & set(hits(run_dir, PEOPLE[:2]))
+    assert "left out" in Page((run_dir / "receipt.html").read_text("utf-8")).shown
+
+
 async def test_a_draft_has_no_receipt(program: Program) -> None:
     """It names no account: there is nothing that could have been asked."""
     path, _ = program.ids(3)
