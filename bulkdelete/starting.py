@@ -244,6 +244,7 @@ class Start:
             listening = self.world.listen(steering.follow)
             async with client, aclosing(self.world.chunks()) as chunks, listening:
                 await sender.run(chunks)
+                await journal.flush()  # the last that the display shows is all of it
         except BulkdeleteError as error:
             await _stop(journal, error, meter, wall())
             raise

@@ -7,6 +7,7 @@ import pytest
 
 from bulkdelete import errors
 from tests.conftest import Emulate, Program
+from tests.terminal import at_terminal
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -104,26 +105,63 @@ async def test_the_ci_example_runs(program: Program, emulate: Emulate) -> None:
         assert (ended.code, ended.json["ids"]["accepted"]) == (0, 120)
 
 
-async def test_the_walk_is_what_a_new_user_sees(program: Program) -> None:
-    """Plan and apply, as the README shows them: the same words, digest and warning."""
+def closed_accounts(program: Program) -> None:
+    """Write the list and the protect list of the walk."""
     rows = [f"u-{number:04d},2026-11-01" for number in range(250)]
     program.write("users.csv", "identity,closed", *rows, "12345.0,2026-11-01", rows[7])
     program.write("vip.txt", "u-0042", "u-0100")
     program.env["CLEVERTAP_ACCOUNT_ID"] = "XXX-XXX-XXXX"
+
+
+def walk(name: str) -> tuple[str, list[str]]:
+    """Return a command of the walk, and the lines that the README shows of it."""
     block = re.search(
-        r"<!-- walk:plan -->\n```text\n\$ (.*?)\n(.*?)```\n<!-- /walk -->",
+        rf"<!-- walk:{name} -->\n```text\n\$ (.*?)\n(.*?)```\n<!-- /walk -->",
         README.read_text("utf-8"),
         re.DOTALL,
     )
     assert block is not None
-    ended = await program(*block[1].split()[1:])
+    return block[1], block[2].splitlines()
+
+
+async def test_what_is_typed_at_the_terminal(program: Program, emulate: Emulate) -> None:
+    """The dialogue of the README, but for digests, seconds and the bar's way."""
+    await emulate(account_id="XXX-XXX-XXXX", latency=0.05)
+    closed_accounts(program)
+    words = ("users.csv", "--endpoint", program.url, "--protect", "vip.txt", "--json")
+    planned = (await program("plan", *words)).json
+    command, shown = walk("apply")
+    applied = ("apply", planned["run_dir"])
+    assert command.split()[:2] == ["bulkdelete", "apply"]
+    code, seen = await at_terminal(program, "XXX-XXX-XXXX\n249\n", *applied)
+    assert code == 0, seen
+    digest = planned["plan_digest"].removeprefix("sha256:")
+    theirs = _DIGEST.search("\n".join(shown))
+    assert theirs is not None
+    text = _SECONDS.sub(" took a while", seen)
+    for line in shown:
+        wanted = line.replace(theirs[1], digest).replace(theirs[1][:12], digest[:12])
+        wanted = _SECONDS.sub(" took a while", _TYPED.sub(r"\1", wanted)).lstrip("━ ")
+        assert wanted == "[…]" or wanted in text, (wanted, seen)
+
+
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_SECONDS = re.compile(r" took [0-9.]+ s, slots in use [0-9.]+%")
+_TYPED = re.compile(r"^(To send this plan, type .*?: ).*")
+
+
+async def test_the_walk_is_what_a_new_user_sees(program: Program) -> None:
+    """Plan and apply, as the README shows them: the same words, digest and warning."""
+    closed_accounts(program)
+    command, lines = walk("plan")
+    ended = await program(*command.split()[1:])
     assert ended.code == 0
     shown = (ended.err + ended.out).replace(f"{program.place}/", "")
-    assert shown.splitlines() == block[2].splitlines()
-    command = re.search(r"^bulkdelete (apply \S+ --approve \w+)$", README.read_text(), re.MULTILINE)
-    assert command is not None
-    dry = await program(*command[1].split(), "--dry-run")
+    assert shown.splitlines() == lines
+    apply = re.search(r"^bulkdelete (apply \S+ --approve \w+)$", README.read_text(), re.MULTILINE)
+    assert apply is not None
+    dry = await program(*apply[1].split(), "--dry-run")
     assert dry.code == 0, dry.err
     vip = program.write("vip.txt", "u-0042")
-    changed = await program(*command[1].split(), "--json")
+    changed = await program(*apply[1].split(), "--json")
     assert (changed.code, changed.json["reason"]["code"]) == (6, "protect_changed"), vip

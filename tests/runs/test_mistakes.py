@@ -1,21 +1,18 @@
 """Mistakes of people and of surroundings: each ended wrongly once, or could have."""
 
 import asyncio
-import fcntl
 import gzip
 import json
-import os
-import pty
 import signal
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from bulkdelete.io.slots import KernelSlots, directory
 from bulkdelete.starting import steady
 from tests.conftest import ACCOUNT, Emulate, Program, times_acted
+from tests.terminal import at_terminal
 
 
 async def test_p10_a_terminal_that_is_gone_stops_nothing(
@@ -276,39 +273,15 @@ async def test_typed_approval_at_a_terminal(program: Program, emulate: Emulate) 
     """On a terminal the account and the number are asked for; a wrong answer sends nothing."""
     emulator = await emulate()
     path, ids = program.ids(120)
-    wrong = await at_terminal(program, path, f"{ACCOUNT}\n119\n")
+    words = ("run", path, "--endpoint", program.url)
+    wrong = await at_terminal(program, f"{ACCOUNT}\n119\n", *words)
     assert wrong[0] == 4
     assert emulator.state.stats()["requests"] == 0
-    code, shown = await at_terminal(program, path, f"{ACCOUNT}\n120\n")
+    code, shown = await at_terminal(program, f"{ACCOUNT}\n120\n", *words)
     assert code == 0, shown
     assert "type the account ID" in shown
+    assert shown.rindex("120/120") > shown.index("type the number"), "the bar comes to its end"
     assert times_acted(emulator) == dict.fromkeys(ids, 1)
-
-
-async def at_terminal(program: Program, path: Path, typed: str) -> tuple[int, str]:
-    """Run the program on a terminal of its own, and type."""
-    ours, theirs = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *program.words("run", path, "--endpoint", program.url),
-        cwd=program.place,
-        env=program.environment(),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    os.write(ours, typed.encode())
-    fcntl.fcntl(ours, fcntl.F_SETFL, os.O_NONBLOCK)
-    shown = b""
-    async with asyncio.timeout(20):
-        while process.returncode is None or shown is None:
-            await asyncio.sleep(0.02)
-            try:
-                shown += os.read(ours, 65536)
-            except (BlockingIOError, OSError):
-                continue
-    os.close(ours)
-    return process.returncode, shown.decode(errors="replace")
 
 
 _SMALL_FILES = """
