@@ -40,13 +40,14 @@ from bulkdelete.options import (
     meant,
     words,
 )
+from bulkdelete.outlets import Outlets
 from bulkdelete.reading import check_unchanged
 from bulkdelete.settings import Credentials, Settings
 from bulkdelete.settings import credentials as credentials_of
 from bulkdelete.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from bulkdelete.approving import Ask
     from bulkdelete.core import checkpoint as log
@@ -73,6 +74,7 @@ class Audience:
     watch: "tuple[Watch, ...]" = ()
     ask: "Ask | None" = None
     signals: bool = False
+    outlets: "Outlets | None" = None
 
     def told(self, event: Event) -> None:
         """Tell an event; a listener that fails stops nothing."""
@@ -80,6 +82,16 @@ class Audience:
             self.tell(event)
         except Exception as error:  # noqa: BLE001 - whatever it is: it is not the run's
             _log.warning("listener.failed", event_name=type(event).__name__, error=_name(error))
+
+    def joined(self, outlets: "Outlets") -> "Audience":
+        """Return an audience that is this one, and the outlets."""
+        mine = self.told
+
+        def both(event: Event) -> None:
+            mine(event)
+            outlets.tell(event)
+
+        return replace(self, tell=both, watch=(*self.watch, *outlets.watch), outlets=outlets)
 
     def heard(self, record: "log.Record") -> None:
         """Tell what a durable record says."""
@@ -157,19 +169,22 @@ async def run(
     if not dry_run:
         check_region(chose)
     asked = None if dry_run else credentials or credentials_of(chose, {})
-    intake = Intake(words(inputs), chose, meant(options))
-    found = await choosing.choose(
-        intake,
-        audience.told,
-        again=again,
-        abandon=abandon,
-        must_resume=options.get("must_resume", False),
-    )
-    if isinstance(found, Report):
-        audience.told(Ended(found))
-        return found
-    job = _job(found, found.plan(), chose, asked)
-    return await _deliver(job, Approver(found, consent(options), chose, audience.ask), audience)
+
+    async def body(told: Audience) -> Report:
+        found = await choosing.choose(
+            Intake(words(inputs), chose, meant(options)),
+            told.told,
+            again=again,
+            abandon=abandon,
+            must_resume=options.get("must_resume", False),
+        )
+        if isinstance(found, Report):
+            told.told(Ended(found))
+            return found
+        job = _job(found, found.plan(), chose, asked)
+        return await _deliver(job, Approver(found, consent(options), chose, told.ask), told)
+
+    return await _told_besides(chose, audience, body, dry_run=dry_run)
 
 
 async def apply(
@@ -183,23 +198,27 @@ async def apply(
     """Send (or resume) a plan that was made earlier: exactly that plan."""
     chose = chosen(settings, options, credentials)
     consent(options).check(chose)
-    found = RunDir(Path(run_dir), chose.key_file)
-    found.check()
-    made = found.plan()
-    _check_same_place(made, chose)
-    # The plan's own lists; an option says where they are now, a profile adds none to a plan.
-    lists = words(options.get("protect", ())) or made.protect
-    chose = replace(chose, protect=tuple(map(Path, lists)))
-    if made.draft:
-        raise UsageError(
-            "draft",
-            "this plan is a draft: it names no account or region; nothing was sent",
-            "make a plan with --region and --account-id",
-        )
     dry_run = options.get("dry_run", False)
-    asked = None if dry_run else credentials or credentials_of(chose, {})
-    job = _job(found, made, chose, asked, words(options.get("input", ())))
-    return await _deliver(job, Approver(found, consent(options), chose, audience.ask), audience)
+
+    async def body(told: Audience) -> Report:
+        found = RunDir(Path(run_dir), chose.key_file)
+        found.check()
+        made = found.plan()
+        _check_same_place(made, chose)
+        # The plan's own lists; an option says where they are, a profile adds none to a plan.
+        lists = words(options.get("protect", ())) or made.protect
+        settings = replace(chose, protect=tuple(map(Path, lists)))
+        if made.draft:
+            raise UsageError(
+                "draft",
+                "this plan is a draft: it names no account or region; nothing was sent",
+                "make a plan with --region and --account-id",
+            )
+        asked = None if dry_run else credentials or credentials_of(settings, {})
+        job = _job(found, made, settings, asked, words(options.get("input", ())))
+        return await _deliver(job, Approver(found, consent(options), settings, told.ask), told)
+
+    return await _told_besides(chose, audience, body, dry_run=dry_run)
 
 
 async def status(run_dir: Place, *, key_file: Place | None = None) -> Report:
@@ -301,6 +320,26 @@ async def verify(
 # --- what they share ---
 
 
+async def _told_besides(
+    settings: Settings,
+    audience: Audience,
+    body: "Callable[[Audience], Coroutine[Any, Any, Report]]",
+    *,
+    dry_run: bool,
+) -> Report:
+    """Do it, and tell metrics, notices and telemetry of it, where they are asked for."""
+    _quiet()
+    if dry_run or not (outlets := Outlets(settings)).any:
+        return await body(audience)
+    try:
+        return await body(audience.joined(outlets))
+    except Exception as error:
+        outlets.failed(error)
+        raise
+    finally:
+        await outlets.close()
+
+
 def _quiet() -> None:
     """Leave the log to `logging`, where nobody configured structlog: it would go to stdout."""
     if not structlog.is_configured():
@@ -381,7 +420,6 @@ def _job(
     credentials: Credentials | None,
     moved: tuple[str, ...] = (),
 ) -> running.Job:
-    _quiet()
     found.check()
     if settings.kill_file is None:
         settings = replace(settings, kill_file=found.path / KILL_FILE)
@@ -400,6 +438,8 @@ async def _deliver(job: running.Job, approver: Approver, audience: Audience) -> 
     if job.credentials is None:
         check_limits(made, job.settings)
         return read(job.run)
+    if audience.outlets is not None:
+        audience.outlets.goes_to(made.bound.host, job.settings.target.delete_path)
     try:
         check_limits(made, job.settings)
         return await _sent(job, approver, audience)

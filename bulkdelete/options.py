@@ -90,6 +90,11 @@ class SendOptions(TypedDict, total=False):
     window: str
     kill_file: Place
     max_duration: str | float
+    metrics_file: Place
+    metrics_port: int | str
+    notify: "Sequence[str]"
+    heartbeat: str
+    otel: bool
     yes: bool
     approve: str
     renew: bool

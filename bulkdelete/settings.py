@@ -6,6 +6,7 @@ variable or a file that was forgotten somewhere must not be able to delete anybo
 
 import math
 import re
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
@@ -86,6 +87,11 @@ class Settings:
     grace: float
     give_up_after: float
     max_duration: float | None
+    metrics_file: Path | None
+    metrics_port: tuple[str, int] | None
+    notify: tuple[str, ...] = field(repr=False)  # the address of a hook is often its secret
+    heartbeat: str | None = field(repr=False)
+    otel: bool
 
     @property
     def production(self) -> bool:
@@ -182,6 +188,39 @@ def _paths(value: Any) -> tuple[Path, ...]:  # noqa: ANN401 - text, or any value
     return tuple(_path(one if isinstance(one, str) else str(one)) for one in values)
 
 
+def _hook(value: Any) -> str:  # noqa: ANN401 - text, or any value of TOML
+    """Read the URL of a hook: https, or http on this machine."""
+    parts = urlsplit(_text(value))
+    host = parts.hostname or ""
+    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+        raise ValueError("an https:// URL is wanted (http:// only on this machine)")
+    return str(value)
+
+
+def _notices(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - text, or any value of TOML
+    """Read URLs and commands."""
+    found = value if isinstance(value, list | tuple) else [value]
+    return tuple(_hook(one) if "://" in _text(one) else one for one in found if _words(one))
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise ValueError("a URL or a command is wanted, with its quotes closed") from error
+
+
+def _listen(value: Any) -> tuple[str, int]:  # noqa: ANN401 - text, or a number of TOML
+    """Read a port, or ADDRESS:PORT; alone it is one of this machine's own address only."""
+    host, _, port = str(value).rpartition(":")
+    if not port.isdecimal() or not 1 <= int(port) <= _MOST_PORT:
+        raise ValueError("a port, or ADDRESS:PORT, is wanted")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+_MOST_PORT = 65_535
+
+
 @dataclass(frozen=True, slots=True)
 class _Field:
     """How a setting is read, and from where it may come.
@@ -252,6 +291,11 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "grace": _Field(_number(0, 3600), 10.0),
     "give_up_after": _Field(duration, 900.0),
     "max_duration": _Field(duration),
+    "metrics_file": _Field(_path),
+    "metrics_port": _Field(_listen),
+    "notify": _Field(_notices, ()),
+    "heartbeat": _Field(_hook),
+    "otel": _Field(_flag, default=False),
 }
 _ELSEWHERE = {"PROFILE", "LOG_FORMAT", "LOG_LEVEL", "QUIET", "NO_COLOR"}
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from bulkdelete.cli.console import execute
-from bulkdelete.cli.flags import ApprovalFlags, OutputFlags, PlaceFlags, SendFlags, given
+from bulkdelete.cli.flags import ApprovalFlags, OutputFlags, PlaceFlags, SendFlags, TellFlags, given
 
 if TYPE_CHECKING:
     from bulkdelete.cli.console import Console
 
-_PLACE, _SEND, _APPROVAL, _OUT = PlaceFlags(), SendFlags(), ApprovalFlags(), OutputFlags()
+_PLACE, _SEND, _TELL = PlaceFlags(), SendFlags(), TellFlags()
+_APPROVAL, _OUT = ApprovalFlags(), OutputFlags()
 
 
 def apply(  # noqa: PLR0913 - one per group of flags
@@ -37,6 +38,7 @@ def apply(  # noqa: PLR0913 - one per group of flags
     place: PlaceFlags = _PLACE,
     approval: ApprovalFlags = _APPROVAL,
     sending: SendFlags = _SEND,
+    telling: TellFlags = _TELL,
     dry_run: Annotated[bool, Parameter(help="Do everything but sending.")] = False,
     output: OutputFlags = _OUT,
 ) -> int:
@@ -56,7 +58,7 @@ def apply(  # noqa: PLR0913 - one per group of flags
         from bulkdelete.cli.common import Teller, credentials_of, load_settings
         from bulkdelete.cli.run import approved, shown
 
-        settings = load_settings(output, guards | keys | given(place, sending))
+        settings = load_settings(output, guards | keys | given(place, sending, telling))
         teller = Teller(console, settings)
         running = library.apply(
             run_dir,

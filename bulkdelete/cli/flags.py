@@ -11,7 +11,8 @@ _PLACE = Group("Where it goes", sort_key=2)
 _GUARDS = Group("Guards", sort_key=3)
 _SENDING = Group("Sending", sort_key=4)
 _RUNS = Group("Runs", sort_key=5)
-_OUTPUT = Group("Output", sort_key=6)
+_TELL = Group("Telling others", sort_key=7)
+_OUTPUT = Group("Output", sort_key=8)
 
 
 @Parameter(name="*")
@@ -222,6 +223,33 @@ class SendFlags:
     max_duration: Annotated[
         str | None, Parameter(group=_SENDING, help="Stop (75) after this time.")
     ] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TellFlags:
+    """Who is told besides; none of them can stop or delay a run."""
+
+    metrics_file: Annotated[
+        str | None,
+        Parameter(group=_TELL, help="Keep metrics in this file, for node_exporter (x.prom)."),
+    ] = None
+    metrics_port: Annotated[
+        str | None,
+        Parameter(group=_TELL, help="Serve metrics to Prometheus here: PORT, or ADDRESS:PORT."),
+    ] = None
+    notify: Annotated[
+        tuple[str, ...],
+        Parameter(
+            group=_TELL, help="URL or command that is told of the end, a stop, a hold (repeatable)."
+        ),
+    ] = ()
+    heartbeat: Annotated[
+        str | None, Parameter(group=_TELL, help="URL to ask for when a run ended with 0.")
+    ] = None
+    otel: Annotated[
+        bool, Parameter(group=_TELL, help="Export traces and metrics by OTLP (OTEL_... says how).")
+    ] = False
 
 
 @Parameter(name="*")

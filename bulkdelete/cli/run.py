@@ -15,6 +15,7 @@ from bulkdelete.cli.flags import (
     RunsFlags,
     SelectFlags,
     SendFlags,
+    TellFlags,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from bulkdelete.options import SendOptions
 
 _IN, _SELECT, _PLACE, _GUARD = InputFlags(), SelectFlags(), PlaceFlags(), GuardFlags()
-_SEND = SendFlags()
+_SEND, _TELL = SendFlags(), TellFlags()
 _APPROVAL, _ACCEPT, _RUNS, _OUT = ApprovalFlags(), AcceptFlags(), RunsFlags(), OutputFlags()
 
 
@@ -39,6 +40,7 @@ def run(  # noqa: PLR0913 - one per group of flags
     accept: AcceptFlags = _ACCEPT,
     approval: ApprovalFlags = _APPROVAL,
     sending: SendFlags = _SEND,
+    telling: TellFlags = _TELL,
     where: RunsFlags = _RUNS,
     again: Annotated[
         bool, Parameter(help="Make a new run of a list that was finished before.")
@@ -58,7 +60,7 @@ def run(  # noqa: PLR0913 - one per group of flags
         from bulkdelete import library
         from bulkdelete.cli.common import Teller, accepted, credentials_of, settings_of
 
-        settings = settings_of(output, reading, select, place, guard, sending, where)
+        settings = settings_of(output, reading, select, place, guard, sending, telling, where)
         teller = Teller(console, settings)
         offline = dry_run or settings.host is None
         running = library.run(

@@ -1,0 +1,97 @@
+"""Where a run is told of besides: metrics, notices, telemetry; as the settings ask for it."""
+
+import os
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bulkdelete.concluding import bug, refusal
+from bulkdelete.errors import BulkdeleteError, UsageError
+from bulkdelete.events import Ended, Event
+from bulkdelete.notices import Notices
+
+if TYPE_CHECKING:
+    from bulkdelete.metrics import Metrics
+    from bulkdelete.settings import Settings
+    from bulkdelete.starting import Watch
+    from bulkdelete.telemetry import Telemetry
+
+_log = structlog.get_logger("bulkdelete")
+
+
+class Outlets:
+    """All that one call was asked to tell; UsageError when an extra is missing for it."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._metrics = _metrics(settings)
+        self._telemetry = _telemetry() if settings.otel else None
+        asked = settings.notify or settings.heartbeat
+        self._notices = Notices(settings.notify, settings.heartbeat) if asked else None
+        self._ended = False
+
+    @property
+    def any(self) -> bool:
+        """Tell whether anybody listens."""
+        return bool(self._metrics or self._telemetry or self._notices)
+
+    @property
+    def watch(self) -> "tuple[Watch, ...]":
+        """Return who looks on."""
+        return (self._metrics.watch,) if self._metrics else ()
+
+    def goes_to(self, host: str | None, path: str) -> None:
+        """Say where the requests go."""
+        if self._telemetry and host:
+            self._telemetry.goes_to(host, path)
+
+    def tell(self, event: Event) -> None:
+        """Tell all."""
+        self._ended = self._ended or isinstance(event, Ended)
+        for one in (self._metrics, self._notices, self._telemetry):
+            if one is None:
+                continue
+            try:
+                one.tell(event)
+            except Exception as error:  # noqa: BLE001 - what fails here is not the run
+                _log.warning("outlet.failed", outlet=type(one).__name__, error=repr(error)[:200])
+
+    def failed(self, error: Exception) -> None:
+        """Tell of a refusal that came before there was a run."""
+        if not self._ended:
+            known = error if isinstance(error, BulkdeleteError) else bug(error)
+            self.tell(Ended(refusal(known)))
+
+    async def close(self) -> None:
+        """Wait for what is on its way, though not for long."""
+        if self._notices is not None:
+            await self._notices.close()
+        if self._telemetry is not None:
+            await self._telemetry.close()
+        if self._metrics is not None:
+            self._metrics.close()
+
+
+def _metrics(settings: "Settings") -> "Metrics | None":
+    if settings.metrics_file is None and settings.metrics_port is None:
+        return None
+    try:
+        from bulkdelete.metrics import Metrics  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise _missing("--metrics-file and --metrics-port need", "metrics") from error
+    return Metrics(settings.metrics_file, settings.metrics_port)
+
+
+def _telemetry() -> "Telemetry":
+    try:
+        from bulkdelete.telemetry import Telemetry  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise _missing("--otel needs", "otel") from error
+    return Telemetry(os.environ)
+
+
+def _missing(who: str, extra: str) -> UsageError:
+    return UsageError(
+        "missing_extra",
+        f"{who} the extra `{extra}`; nothing was sent",
+        f"pip install 'bulkdelete[{extra}]'",
+    )
