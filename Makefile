@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 INSTALL := $(PYTHON) -m pip --python $(BIN)/python install
 LOCKING := build/locking
 MUTANTS := build/mutants
+TOOLS := build/deploy
 # Two tests a core: many of them wait for a process or a deadline.
 WORKERS ?= $(shell expr 2 \* $$(nproc))
 SEEDS ?= 2000
@@ -17,7 +18,7 @@ STORIES ?= 100
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test prove faults kills simulate proof microscope soak large sabotage lint cover check mutants format bench bench-gate lock clean
+.PHONY: help run test prove faults kills simulate proof microscope soak deploy-check large sabotage lint cover check mutants format bench bench-gate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +36,7 @@ run: $(READY) ## the whole story against an emulator on this machine: faults, a 
 	$(BIN)/bulkdelete demo
 
 test: $(READY) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults" -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults and not deploy" -q
 
 prove: $(READY) ## the slow tests, one by one: they measure
 	$(BIN)/python -m pytest -m slow -q
@@ -49,6 +50,14 @@ kills: $(READY) ## deaths by the thousand, at seeded points (SEEDS=2000, STORIES
 	$(BIN)/python -m tests.faults.kills --count $(SEEDS)
 	$(BIN)/python -m tests.faults.processes --kills $(STORIES) --doubles $(STORIES) \
 	  --signals $(STORIES) --jobs $(WORKERS)
+
+deploy-check: $(READY) ## what is in deploy/: valid for who reads it, and run against the emulator
+	test -e $(TOOLS)/.ready || { $(PYTHON) -m venv --without-pip $(TOOLS) && \
+	  $(PYTHON) -m pip --python $(TOOLS)/bin/python install -q \
+	  'check-jsonschema==0.39.0' 'kubernetes-validate==1.37.0' 'pyyaml==6.0.4' 'zizmor==1.32.0' && \
+	  touch $(TOOLS)/.ready; }
+	$(BIN)/python -m tests.faults.injectors
+	$(BIN)/python -m pytest -m deploy -q
 
 microscope: $(READY) ## every bit, cut, sector, edit and crash of a checkpoint; every bit of a plan
 	$(BIN)/python -m tests.microscope
@@ -77,7 +86,7 @@ large: $(READY) ## a run of 100 million IDs: what status, report and audit of it
 sabotage: $(READY) ## bugs planted one at a time, and the tests that must catch each
 	$(BIN)/python -m tests.sabotage
 
-check: lint cover test simulate kills microscope faults sabotage prove ## everything that must hold
+check: lint cover test simulate kills microscope faults deploy-check sabotage prove ## everything that must hold
 
 mutants: ## do the core's own tests notice when a guard is changed? Half an hour
 	rm -rf $(MUTANTS)

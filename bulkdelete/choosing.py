@@ -9,7 +9,8 @@ import msgspec
 from bulkdelete import reporting, runs
 from bulkdelete.core.report import Reason, Report, balance
 from bulkdelete.errors import BusyError, IntegrityError
-from bulkdelete.events import Kept, Looked, PassedOver, Resuming
+from bulkdelete.events import Fleeting, Kept, Looked, PassedOver, Resuming
+from bulkdelete.io.places import fleeting
 
 if TYPE_CHECKING:
     from bulkdelete.events import Tell
@@ -75,6 +76,8 @@ async def _planned(intake: "Intake", tell: "Tell", wish: "Wish") -> "Planned":
 def _kept(intake: "Intake", tell: "Tell", found: "Planned") -> "RunDir":
     run = intake.keep(found)
     tell(Kept(run.path, found.plan))
+    if what := fleeting(run.path):
+        tell(Fleeting(run.path, what))
     return run
 
 

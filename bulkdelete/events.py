@@ -1,6 +1,6 @@
 """What a run tells while it goes on: small frozen facts, none of which holds an ID or a secret.
 
-    planning   Looked -> Kept, or PassedOver / Resuming when there is an earlier run
+    planning   Looked -> Kept (-> Fleeting), or PassedOver / Resuming when there is an earlier run
     sending    Sending -> Answered, Settled, Tuned, Holding, in any order -> Ended
     afterwards Wrote, Removed
 
@@ -41,6 +41,14 @@ class Kept:
 
     run_dir: Path
     plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Fleeting:
+    """The run directory is on `what` looks as if it were soon gone: then nothing can be resumed."""
+
+    run_dir: Path
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,7 @@ class Removed:
 Event = (
     Looked
     | Kept
+    | Fleeting
     | PassedOver
     | Resuming
     | Sending

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("io.journal", "io.source", "io.names", "io.connections", "io.slots"),
         *("io.columnar", "io.sums"),
         "io.signing",
-        "io.hooks",
+        *("io.hooks", "io.places"),
         *("io.pacing", "io.live", "io", "render"),
     ),
     ("io.client", "io.rundir", "io.tables", "settings", "backlog", "turns"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bulkdelete.cli.console import plan_lines
 from bulkdelete.cli.flags import AcceptFlags, OutputFlags, given
 from bulkdelete.core.plan import Plan
-from bulkdelete.events import Ended, Event, Looked, PassedOver, Removed, Resuming, Wrote
+from bulkdelete.events import Ended, Event, Fleeting, Looked, PassedOver, Removed, Resuming, Wrote
 from bulkdelete.settings import Credentials, Settings, load_profile, resolve
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Teller:
             case Looked():
                 self._show(event.plan, event.findings)
                 self._warn_long(event.plan)
+            case Fleeting():
+                note(f"warning: the runs are on {event.what}: one that is cut short may be lost")
             case PassedOver():
                 note(f"Passing over {event.run_dir}: other settings, and never approved")
             case Resuming():

@@ -131,15 +131,25 @@ def _check_ours(path: Path, info: os.stat_result, mode: str) -> None:
         )
 
 
+def _open_to(info: os.stat_result, user: int) -> int:
+    """Return the bits of a secret's mode that let in others than `user` and root."""
+    handed_out = user != 0 and info.st_uid == 0
+    return 0o037 if handed_out else 0o077
+
+
 def read_secret(path: Path, what: str) -> str:
-    """Read a one-line secret from a file that only its owner can read; UsageError otherwise."""
+    """Read a one-line secret from a file that only its owner can read; UsageError otherwise.
+
+    A file of root's that lets in a group is how systemd's credentials and a pod's secrets reach a
+    user who is not root.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise UsageError("secret_file", f"{what} {path}: {error.strerror}") from error
     try:
         info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode) or info.st_mode & 0o077:
+        if not stat.S_ISREG(info.st_mode) or info.st_mode & _open_to(info, os.geteuid()):
             raise UsageError(
                 "secret_file",
                 f"{what} {path} must be a regular file that only its owner can read",

@@ -22,6 +22,7 @@ PACKAGES: dict[str, str] = {
     "faketime": "faketime",
     "eatmydata": "eatmydata",
     "chromium": "chromium",
+    "systemd-analyze": "systemd",
 }
 """Program -> the Debian package that holds it."""
 

@@ -207,6 +207,26 @@ def test_g2_a_secret_of_its_owner_alone(tmp_path: Path, bits: int) -> None:
     assert files.read_secret(secret(tmp_path / "p", b"AAA", bits), "the file") == "AAA"
 
 
+@pytest.mark.parametrize(
+    ("mode", "owner", "user", "open_to_others"),
+    [
+        (0o400, 0, 1000, False),
+        (0o440, 0, 1000, False),  # systemd's credentials, a pod's secrets: root's, for a group
+        (0o444, 0, 1000, True),
+        (0o460, 0, 1000, True),
+        (0o440, 0, 0, True),
+        (0o440, 1000, 1000, True),
+        (0o600, 1000, 1000, False),
+    ],
+)
+def test_g2_a_group_may_read_what_root_hands_to_it(
+    mode: int, owner: int, user: int, open_to_others: bool
+) -> None:
+    """Not to root itself, and not what is our own: that we could close."""
+    info = os.stat_result((mode, 0, 0, 1, owner, 0, 10, 0, 0, 0))
+    assert bool(info.st_mode & files._open_to(info, user)) == open_to_others
+
+
 def test_g2_a_secret_behind_a_link_is_refused(tmp_path: Path) -> None:
     """A link could be pointed elsewhere."""
     (tmp_path / "link").symlink_to(secret(tmp_path / "p", b"AAA"))

@@ -55,6 +55,7 @@ async def test_plan_and_apply_with_events(program: Program, emulate: Emulate) ->
     assert (report.exit_code, report.ids["accepted"], report.ids["rejected"]) == (3, 249, 1)
     assert times_acted(emulator) == {one: 1 for one in ids if one != ids[7]}
     assert [type(one) for one in listener.heard[:2]] == [bulkdelete.Looked, bulkdelete.Kept]
+    # (In a container Fleeting comes between.)
     (began,) = listener.of(bulkdelete.Sending)
     assert began.chunks == 3
     settled = listener.of(bulkdelete.Settled)

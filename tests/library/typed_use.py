@@ -43,7 +43,12 @@ def tell(event: bulkdelete.Event) -> None:
     match event:
         case bulkdelete.Looked():
             assert_type(event.plan.counts.planned, int)
-        case bulkdelete.Kept() | bulkdelete.PassedOver() | bulkdelete.Resuming():
+        case (
+            bulkdelete.Kept()
+            | bulkdelete.Fleeting()
+            | bulkdelete.PassedOver()
+            | bulkdelete.Resuming()
+        ):
             assert_type(event.run_dir, Path)
         case bulkdelete.Sending():
             assert_type(event.chunks, int)
