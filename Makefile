@@ -103,6 +103,10 @@ format: $(READY) ## lay the code out, and mend what can be mended
 bench: $(READY) ## how fast it is
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-pace
+bench-pace: $(READY) ## how exactly --rate is kept, on a quiet machine
+	$(BIN)/python -m tests.bench.pace
+
 bench-gate: $(READY) ## the gate against named controllers, in virtual time
 	$(BIN)/python -m tests.bench.gate
 

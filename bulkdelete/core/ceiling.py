@@ -19,6 +19,10 @@ FLAP_ROUNDS = 40
 """Rounds within which a level that is lost after it was regained may have been lost to the pace."""
 
 
+PROOF = 3
+"""Rounds that a level must hold before it counts as one that worked; less may be a slip between."""
+
+
 WORTH = 0.5
 """The power of the level with which patience grows."""
 
@@ -49,7 +53,7 @@ EXPLORE = Patience(45.0, 1.6)
 class Ceiling:
     """The number that may be in flight, `level`; 1 until the first answer came.
 
-    `best` is the most that was ever taken at once; `trial` is the number that is being tried, or 0.
+    `best` is the most that was taken at once and held; `trial` is what is being tried, or 0.
     `epoch` counts refusals: an answer says nothing of what was refused after its start.
     `before` is the level before it began to fall.
     """
@@ -139,7 +143,9 @@ class Ceiling:
             return
         if not self.best:
             self.level = min(self.cap, self._ramp)
-        self.best = max(self.best, number)
+        if number > self.best and (not self.epoch or self._held(number)):
+            self.best = number
+            self._failed = 0
         if number >= self.level:
             self._falls = 0
         if self.trial and number > self.level:
@@ -148,13 +154,18 @@ class Ceiling:
             self._ramp *= 2
             self.level = min(self.cap, self._ramp)
 
+    def _held(self, number: int) -> bool:
+        return number <= self.level and self._calm >= PROOF * self.level
+
     def _rise(self, number: int) -> None:
         self.level = number
         self._regained = number > self._maybe
         if number < self.trial:
             return
-        self.trial = self._calm = self._failed = 0
-        self._climbing = self._regained  # what was refused just now is not tried at once
+        self.trial = self._calm = 0
+        if number <= self.best:
+            self._failed = 0
+        self._climbing = number > self._maybe  # what was refused just now is not tried at once
         self._step = max(1, (self.best - self.level + 1) // 2) if self._climbing else 1
 
     def restore(self) -> None:
@@ -191,6 +202,10 @@ class Ceiling:
             self._maybe = 0
         elif known:
             self.level = max(1, min(self.level, out - 1))
+        elif self.level > self.best and self.epoch > 1:
+            self.level = max(1, min(self.level, number - 1))
+            self._failed += 1
+            self._maybe = 0
         else:
             self._falls += number <= self.best
             # All between the new level and the refused number is unknown: it is tried at once.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.core.ceiling import EXPLORE, FIRST_ROUND, REGAIN, Ceiling, Patience
+from bulkdelete.core.ceiling import EXPLORE, FIRST_ROUND, PROOF, REGAIN, Ceiling, Patience
 from bulkdelete.core.gate import (
     BREAKER_AFTER,
     FIRST_COOL_OFF,
@@ -376,6 +376,29 @@ def test_r5_a_try_that_slipped_in_before_another_is_still_a_try() -> None:
     assert (ceiling.level, ceiling.trial) == (2, 0)
     ceiling.accepted(3, 0)
     assert ceiling.level == 2, "what left before a refusal proves nothing after it"
+
+
+def test_r5_a_try_that_slipped_in_between_two_others_is_no_level_that_worked() -> None:
+    """It counts when it has held for some rounds; refused before, the next try comes later."""
+    gate = opened(3)
+    gate.throttled(gate.started(3, 1.0), 3, 1.1, None, 0.5)
+    now, waits = 2.0, []
+    for slips in (True, False, True):
+        answers, now = answers_until_a_try(gate, now)
+        waits.append(answers)
+        if slips:
+            leave(gate, 3, now, answered=now + 1)
+            assert (gate.limit, gate.ceiling.best) == (3, 2)
+        gate.throttled(gate.started(3, now + 1), 3, now + 1.1, None, 0.5)
+        assert gate.limit == 2
+        now += 2
+    first = EXPLORE.answers(2, 0)
+    assert waits == [math.ceil(first * 1.6**failed) for failed in range(3)]
+    _, now = answers_until_a_try(gate, now)
+    leave(gate, 3, now, answered=now + 1)
+    steady(gate, 3, now + 1, PROOF * 3)
+    assert gate.ceiling.best == 3
+    assert gate.ceiling._failed == 0
 
 
 def test_patience_has_an_end() -> None:

@@ -1,7 +1,7 @@
 """The same controllers and scenarios over real HTTP: an emulator on loopback, real sockets.
 
-Latencies are a twenty-fifth of those in virtual time; what is counted is the same. Known, hidden
-and moving limits, neighbours, 5xx and spread are the emulator's own; what it has no dial for
+A request takes a fraction of what it takes in virtual time; what is counted is the same. Known,
+hidden and moving limits, neighbours, 5xx and spread are the emulator's own; what it has no dial for
 (rates, queues, outages) is told in virtual time only.
 """
 
@@ -17,7 +17,6 @@ from bulkdelete.emulator import EmulatorConfig, Faults, RunningEmulator, running
 from tests.bench.gate.scenarios import Scenario
 from tests.bench.gate.world import Controller, Result, World, _Request
 
-SCALE = 25.0
 TOO_MANY = 429
 BODY = CLEVERTAP.encode(Kind.IDENTITY, ["somebody"])
 HEADERS = CLEVERTAP.headers("EMULATOR", "emulator")
@@ -32,12 +31,15 @@ def fits(scenario: Scenario) -> bool:
 class RealWorld(World):
     """A world whose server is a process's own emulator, and whose time is the loop's."""
 
-    def __init__(self, scenario: Scenario, controller: Controller, seed: int) -> None:
+    def __init__(
+        self, scenario: Scenario, controller: Controller, seed: int, latency: float
+    ) -> None:
         neighbour = scenario.neighbour
         if neighbour is not None:
-            on, off = neighbour.on / SCALE, neighbour.off / SCALE
-            neighbour = replace(neighbour, on=on, off=off, patience=neighbour.patience / SCALE)
-        quick = replace(scenario, latency=1 / SCALE, hop=0.0, neighbour=neighbour)
+            on, off = neighbour.on * latency, neighbour.off * latency
+            patience = neighbour.patience * latency
+            neighbour = replace(neighbour, on=on, off=off, patience=patience)
+        quick = replace(scenario, latency=latency, hop=0.0, neighbour=neighbour)
         super().__init__(quick, controller, seed)
         self._ended = asyncio.Event()
         self._their: list[tuple[float, int]] = []
@@ -110,11 +112,11 @@ class RealWorld(World):
             self._emulator.emulation.turn({"limit": self._limit})
 
 
-def play(scenario: Scenario, controller: Controller, seed: int) -> Result:
-    """Run one controller through one scenario on a fresh emulator."""
+def play(scenario: Scenario, controller: Controller, seed: int, latency: float) -> Result:
+    """Run one controller through one scenario on a fresh emulator; a request takes `latency`."""
     config = EmulatorConfig(
         limit=scenario.phases[0][0],
-        latency=1 / SCALE,
+        latency=latency,
         latency_spread=scenario.spread,
         record_ids=False,
         record_requests=False,
@@ -123,6 +125,6 @@ def play(scenario: Scenario, controller: Controller, seed: int) -> Result:
 
     async def run() -> Result:
         async with running(config) as emulator:
-            return await RealWorld(scenario, controller, seed).play(emulator)
+            return await RealWorld(scenario, controller, seed, latency).play(emulator)
 
     return asyncio.run(run())

@@ -54,9 +54,13 @@ class _Request:
 
 @dataclass(slots=True)
 class Result:
-    """What came of it. `adapt` has one number for each change of the limit."""
+    """What came of it: shares, and in `adapt` one number for each change of the limit.
+
+    `at_server` is the use as the server sees it, without the way to it.
+    """
 
     use: float
+    at_server: float
     rejected: float
     adapt: tuple[int | None, ...]
     seconds: float
@@ -87,6 +91,7 @@ class World:
         self._left_in_phase = self._length()
         self._limit = scenario.phases[0][0]
         self._free: list[tuple[float, int]] = [(0.0, self._limit)]
+        self._served: list[tuple[float, float]] = []
         self._busy: list[tuple[float, float]] = []
         self._answers: list[float] = []
         self._accepted: list[float] = []
@@ -190,7 +195,10 @@ class World:
             self._theirs += 1
             self._note_free()
         request.error = request.ours and self.dice.random() < self.scenario.errors
-        self._at(self.now + self._work(), lambda: self._finish(request))
+        until = self.now + self._work()
+        if request.ours:
+            self._served.append((self.now, until))
+        self._at(until, lambda: self._finish(request))
 
     def _finish(self, request: _Request) -> None:
         self._serving -= 1
@@ -214,7 +222,11 @@ class World:
 
     def _work(self) -> float:
         scenario = self.scenario
-        seconds = scenario.latency * self.dice.uniform(1 - scenario.spread, 1 + scenario.spread)
+        if scenario.tail:
+            share = 1 - scenario.tail + self.dice.expovariate(1 / scenario.tail)
+        else:
+            share = self.dice.uniform(1 - scenario.spread, 1 + scenario.spread)
+        seconds = scenario.latency * share
         seconds *= 1 + scenario.drift * min(1.0, self.now / 500)
         if self.dice.random() < scenario.spikes:
             seconds *= 8
@@ -256,6 +268,7 @@ class World:
         adapt = tuple(self._adapted(change) for change in self._changes)
         return Result(
             use=self._use(begin, end),
+            at_server=self._share(self._served, begin, end),
             rejected=self._refused / self._sent,
             adapt=adapt,
             seconds=end,
@@ -267,9 +280,13 @@ class World:
             possible = min(self._pace.rate, self._limit / self._mean_work()) * (end - begin)
             done = len(self._accepted) - bisect_left(self._accepted, begin)
             return min(1.0, done / possible)
+        return self._share(self._busy, begin, end)
+
+    def _share(self, held: list[tuple[float, float]], begin: float, end: float) -> float:
+        """Return what share of what was free was held."""
         changes = [(at, 0, free) for at, free in self._free]
-        changes += [(left, +1, -1) for left, _ in self._busy]
-        changes += [(back, -1, -1) for _, back in self._busy]
+        changes += [(left, +1, -1) for left, _ in held]
+        changes += [(back, -1, -1) for _, back in held]
         changes.sort(key=lambda one: one[0])
         used = possible = 0.0
         busy = free = 0
