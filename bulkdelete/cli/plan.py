@@ -47,6 +47,10 @@ def plan(  # noqa: PLR0913 - one per group of flags
         console.object(report)
         console.result(f"planned {planned:,} IDs: {report.run_dir}")
         if report.state != "draft":
+            if settings.signatures:
+                console.note(
+                    f"  next, somebody else: bulkdelete approve {report.run_dir} --sign KEY"
+                )
             console.note(f"  next: bulkdelete apply {report.run_dir}")
         return 0
 

@@ -45,6 +45,7 @@ async def test_h4_somebody_else_signs_and_then_it_is_sent(
     await signers(program, **{f"{getpass.getuser()}_x.org": mine, "ana_x.org": ana})
     planned = await program("plan", path, "--endpoint", program.url, "--json")
     assert planned.code == 0, planned.err
+    assert f"bulkdelete approve {planned.json['run_dir']} --sign KEY" in planned.err
     run_dir = program.place / planned.json["run_dir"]
     apply = ("apply", run_dir, "--json", "--approve", planned.json["plan_digest"])
     assert code(await program(*apply)) == (4, "signatures_missing")
