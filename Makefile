@@ -57,7 +57,7 @@ deploy-check: $(READY) ## what is in deploy/: valid for who reads it, and run ag
 	  'check-jsonschema==0.39.0' 'kubernetes-validate==1.37.0' 'pyyaml==6.0.4' 'zizmor==1.32.0' && \
 	  touch $(TOOLS)/.ready; }
 	$(BIN)/python -m tests.faults.injectors
-	$(BIN)/python -m pytest -m deploy -q
+	$(BIN)/python -m pytest tests/deploy -m deploy -q
 
 microscope: $(READY) ## every bit, cut, sector, edit and crash of a checkpoint; every bit of a plan
 	$(BIN)/python -m tests.microscope
