@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
-from bulkdelete.core.ceiling import Ceiling, Patience
+from bulkdelete.core.ceiling import REGAIN, Ceiling, Patience
 from tests.bench.gate.ours import Ours
 from tests.bench.gate.peers import PEERS
 from tests.bench.gate.scenarios import HELD_OUT, PUBLISHED, TUNED
@@ -86,7 +86,9 @@ def curve(place: Path) -> None:
     for name in ("3-1-3", "neighbour in bursts"):
         points = []
         for first in (6, 12, 18, 25, 35, 50, 80, 120):
-            results = [_with(name, Patience(float(first), 1.03), seed) for seed in range(10)]
+            results = [
+                _with(name, Patience(float(first), REGAIN.growth), seed) for seed in range(10)
+            ]
             idle = 100 * (1 - statistics.median(one.use for one in results))
             refused = 100 * statistics.median(one.rejected for one in results)
             points.append((refused, idle, first))
