@@ -11,7 +11,7 @@ from pyarrow import parquet
 from bulkdelete.errors import UsageError
 from bulkdelete.io import columnar
 from bulkdelete.io.columnar import ParquetRows, check_extra
-from tests.conftest import Emulate, Program
+from tests.conftest import Emulate, Program, times_acted
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -45,6 +45,25 @@ async def test_outcomes_as_parquet_hold_what_was_read(program: Program, emulate:
     ]
     assert found["unsent"] == []
     assert (program.run_dir() / "accepted.parquet").stat().st_mode & 0o777 == 0o600
+
+
+async def test_an_outcome_file_as_parquet_is_a_list_again(
+    program: Program, emulate: Emulate
+) -> None:
+    """With the same IDs, exactly; but what was protected stays so: exit 4."""
+    path = program.write("list.csv", "name,identity", "A,=a-1", "B,'=b", "V,vip")
+    protect = program.write("vip.txt", "vip")
+    emulator = await emulate()
+    held = await program.run(path, "--protect", protect, "--chunk-size", 1, "--hold-after", 1)
+    assert held.code == 75, held.err
+    words = ("--outcomes", "unsent,protected", "--outcome-format", "parquet")
+    assert (await program("report", program.run_dir(), *words)).code == 0
+    run_dir = program.run_dir()
+    again = await program.run(run_dir / "unsent.parquet", "--runs-dir", "other")
+    assert again.code == 0, again.err
+    assert times_acted(emulator) == {"=a-1": 1, "'=b": 1}
+    refused = await program.run(run_dir / "protected.parquet", "--runs-dir", "third")
+    assert (refused.code, refused.json["reason"]["code"]) == (4, "protected_file")
 
 
 async def test_parts_whose_columns_differ_are_put_under_the_same_names(
