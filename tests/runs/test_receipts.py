@@ -5,6 +5,8 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from bulkdelete.core import stamps
 from tests.conftest import Emulate, Ended, Program
 from tests.render.test_html import Page
@@ -104,6 +106,7 @@ async def test_no_person_is_in_a_receipt(program: Program, emulate: Emulate) -> 
     assert "nobody has looked up yet" in ended.out
 
 
+@pytest.mark.slow  # it mostly waits
 async def test_a_receipt_made_anew_has_no_signature_of_the_old_one(
     program: Program, emulate: Emulate
 ) -> None:

@@ -52,6 +52,7 @@ async def test_a_run_is_watched_while_it_goes_on_while_it_is_paused_and_to_its_e
     assert (await program("status", "--watch")).code == 2
 
 
+@pytest.mark.slow  # it mostly waits
 async def test_on_a_terminal_it_is_a_bar(program: Program, emulate: Emulate) -> None:
     """The same as the run's own; the balance stands below it at the end."""
     emulator = await emulate(latency=0.1)

@@ -316,6 +316,20 @@ SABOTEURS = (
         ("tests/runs/test_reports.py::test_outcome_files_hold_every_id_in_its_columns",),
     ),
     Saboteur(
+        "the sketch outlives shredding",
+        "shredding.py",
+        '("run.key", "input.spool", SKETCH, *names)',
+        '("run.key", "input.spool", *names)',
+        ("tests/runs/test_shred.py::test_after_shredding_nothing_ties_to_a_person",),
+    ),
+    Saboteur(
+        "an altered outcome file passes the audit",
+        "comparing.py",
+        "    if altered:\n        names",
+        "    if altered and not known:\n        names",
+        ("tests/runs/test_audit.py::test_z3_any_file_of_a_run_that_was_edited_alone_shows",),
+    ),
+    Saboteur(
         "changed input not looked at",
         "running.py",
         "        await check_unchanged(self.plan, self.job.parts)\n",
