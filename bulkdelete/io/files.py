@@ -68,10 +68,12 @@ def sync_directory(path: Path) -> None:
 def make_place(path: Path) -> None:
     """Create a directory, and those above it that are missing; their names are durable then.
 
-    The nearest name is made durable in any case: who created it may have been killed at it.
+    The nearest name is made durable in any case: who created it may have been killed at it. None
+    of them is for others to write in, whatever the umask: they could exchange a run's directory.
     """
     fresh = [one for one in (path, *path.parents) if not one.exists()]
-    path.mkdir(parents=True, exist_ok=True)
+    for one in reversed(fresh):
+        one.mkdir(mode=0o755, exist_ok=True)
     for one in reversed(fresh or [path]):
         with suppress(PermissionError):  # a directory that may not be read cannot be synced
             sync_directory(one.parent)
@@ -101,7 +103,7 @@ def held(path: Path) -> int | None:
 
 def make_private(path: Path) -> None:
     """Create a directory 0700 (parents as usual); FileExistsError when it is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_place(path.parent)
     path.mkdir(mode=0o700)
     path.chmod(0o700)
 
@@ -112,6 +114,21 @@ def check_private(path: Path) -> None:
     if not stat.S_ISDIR(info.st_mode):
         raise UsageError("run_dir", f"{path} is not a directory of its own (a link, perhaps)")
     _check_ours(path, info, "0700")
+    _check_parent(path.absolute().parent)
+
+
+def _check_parent(place: Path) -> None:
+    """Refuse a place where anybody could put another directory under the same name.
+
+    A group that may write there is who an administrator let in: a volume of a pod, a shared disk.
+    """
+    mode = place.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise UsageError(
+            "run_dir",
+            f"everybody may exchange what is in {place}",
+            f"chmod o-w {place}, or chmod +t {place}, if you trust what is there",
+        )
 
 
 def check_own(path: Path) -> None:

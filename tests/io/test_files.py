@@ -148,6 +148,18 @@ def test_d18_a_directory_that_others_may_read(tmp_path: Path, bits: int) -> None
     path.chmod(0o700)
 
 
+@pytest.mark.parametrize(("bits", "good"), [(0o777, False), (0o1777, True), (0o775, True)])
+def test_d18_a_place_where_anybody_may_exchange_it(tmp_path: Path, bits: int, good: bool) -> None:
+    """As /tmp has it, one may only take away what is one's own; a group was let in by somebody."""
+    path = tmp_path / "place" / "run"
+    path.mkdir(mode=0o700, parents=True)
+    path.parent.chmod(bits)
+    if good:
+        files.check_private(path)
+    else:
+        refused(path)
+
+
 def test_d18_a_link_or_a_file_is_no_directory_of_its_own(tmp_path: Path) -> None:
     """A link could be pointed elsewhere between two looks."""
     (tmp_path / "real").mkdir(mode=0o700)
