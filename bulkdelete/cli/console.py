@@ -104,7 +104,10 @@ def execute(flags: "OutputFlags", body: "Callable[[Console], Coroutine[Any, Any,
         return error.exit
     try:
         limits.enough_files()
-        return run_loop(_interruptible(console, body))
+        try:
+            return run_loop(_interruptible(console, body))
+        finally:
+            _be_deaf()
     except BulkdeleteError as error:
         return _refused(console, error)
     except OSError as error:
@@ -113,6 +116,12 @@ def execute(flags: "OutputFlags", body: "Callable[[Console], Coroutine[Any, Any,
         return _refused(console, disk_error(error))
     except Exception as error:  # noqa: BLE001 - a bug: say so, without the values it stumbled over
         return _refused(console, bug(error))
+
+
+def _be_deaf() -> None:
+    """Let no late signal spoil the exit code: all is said and on record, only the end is left."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def bug(error: Exception) -> BulkdeleteError:

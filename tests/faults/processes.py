@@ -206,7 +206,9 @@ async def signals(seed: int) -> None:
         seconds, told = await _signalled(process, number, twice=twice)
         most = 1.0 if where == "waiting" else GRACE + 2.0
         assert seconds <= most, f"{seconds:.2f} s in {where}"
-        assert told.code == 128 + number, (where, told)
+        # A second one may arrive in the very moment in which nobody listens any more.
+        ends = {128 + number, -number} if twice else {128 + number}
+        assert told.code in ends, (where, told)
         if not twice:
             assert told.json["exit_code"] == 128 + number
         report = await on.finish()

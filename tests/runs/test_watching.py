@@ -4,11 +4,12 @@ import asyncio
 import os
 import pty
 import signal
+from io import StringIO
 from typing import Any
 
 import pytest
 
-from bulkdelete.cli.progress import holding, line
+from bulkdelete.cli.progress import bar, holding, line, words
 from bulkdelete.cli.watching import Looker
 from bulkdelete.core.live import Answer
 from bulkdelete.io.rundir import RunDir
@@ -67,7 +68,7 @@ async def test_on_a_terminal_it_is_a_bar(program: Program, emulate: Emulate) -> 
         stderr=asyncio.subprocess.DEVNULL,
     )
     os.close(theirs)
-    shown = await until_shown(ours, "20000")
+    shown = await until_shown(ours, "20,000")
     assert "in flight" in shown
     assert (await program("live", "stop", run_dir)).code == 0
     assert (await over(process)).code == 75
@@ -129,3 +130,28 @@ def test_a_line_says_what_the_bar_shows() -> None:
         "1,500 of 9,000 IDs, 50 IDs/s, 2 of 3 in flight, 5/s, 4 retries, 1 throttled (429), "
         "150 s to go"
     )
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Answer(done=120, planned=120, cap=3),
+        Answer(done=9_234_567, planned=10_000_000, cap=3, in_flight=3, retries=1234, throttled=56),
+        Answer(done=5, planned=10_000_000, cap=3, held="outage", held_s=12.0),
+        Answer(done=5, planned=10, cap=3, state="stopping"),
+    ],
+)
+async def test_no_number_of_the_bar_is_cut_at_80_columns(
+    found: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten million IDs, many retries, a reason to wait: the bar gives way, the words stay."""
+    monkeypatch.setenv("COLUMNS", "80")
+    answers = [found, None]
+
+    async def look() -> Answer | None:
+        return answers.pop(0)
+
+    stream = StringIO()
+    await bar(look, stream, color=False)
+    assert words(found, 0.0) in stream.getvalue()
+    assert len(words(found, 298.0)) <= 80
