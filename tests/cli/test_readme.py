@@ -92,17 +92,18 @@ async def test_flags_of_the_readme_exist(program: Program) -> None:
 
 async def test_the_ci_example_runs(program: Program, emulate: Emulate) -> None:
     """Plan in one step, apply the digest in another, as the README shows."""
-    await emulate()
+    emulator = await emulate()
     path, _ = program.ids(120)
     planned = (await program("plan", path, "--endpoint", program.url, "--json")).json
     applied = await program(
         "apply", program.place / planned["run_dir"], "--approve", planned["plan_digest"], "--json"
     )
     assert applied.code == 0
-    nightly = ("--yes", "--max-deletes", 50000, "--again", "--json")
+    nightly = ("--yes", "--max-deletes", 50000, "--json")
     for _ in range(2):
         ended = await program("run", path, "--endpoint", program.url, *nightly)
         assert (ended.code, ended.json["ids"]["accepted"]) == (0, 120)
+    assert emulator.state.stats()["requests"] == 2, "what was sent to its end is not sent again"
 
 
 def closed_accounts(program: Program) -> None:
