@@ -26,6 +26,7 @@ from bulkdelete.core.layout import Format, Layout, Reading
 from bulkdelete.core.model import Batch, Chunk, Kind, State
 from bulkdelete.core.selection import EXCLUSIONS, Selection, Selector
 from bulkdelete.core.shapes import proven
+from bulkdelete.core.sketch import Sketcher
 from bulkdelete.errors import InputError, UsageError
 from bulkdelete.io import source
 from bulkdelete.io.inflating import BLOCK
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from bulkdelete.core.sketch import Sketch, Sketcher
+    from bulkdelete.core.sketch import Sketch
     from bulkdelete.core.target import Target
 
 _LARGE = 4 << 20
@@ -259,9 +260,7 @@ class _Survey:
     def _sketch(self, ids: "Sequence[str]", data: bytes) -> None:
         """Hash the IDs for the sketch where the de-duplication does not."""
         if self._sketcher is not None and ids and isinstance(self._seen, SeenIds):
-            from bulkdelete.core.sketch import hashes  # noqa: PLC0415 - an extra
-
-            self._sketcher.add(hashes(data, self._sketcher.seed))
+            self._sketcher.look(data)
 
     def _activity(self, part: Part, layout: Layout) -> "Callable[[Batch], frozenset[int]] | None":
         """Return what finds the IDs of a batch that were active after the list was made."""
@@ -424,14 +423,14 @@ def _gravest_first(mark: tuple[State, float]) -> bool:
 
 
 def _sketcher(seed: int | None) -> "Sketcher | None":
-    """Return what makes the sketch, if its extra is installed."""
+    """Return what makes the sketch: with the extra by the hashes that find repetitions, too."""
     if seed is None:
         return None
     try:
-        from bulkdelete.core.sketch import Sketcher  # noqa: PLC0415 - an extra
+        from bulkdelete.core.hashtable import MADE_BY, hashes  # noqa: PLC0415 - an extra
     except ImportError:
-        return None
-    return Sketcher(seed)
+        return Sketcher(seed)
+    return Sketcher(seed, hashes, MADE_BY)
 
 
 def _seen(parts: "Sequence[Part]", sketcher: "Sketcher | None") -> Seen:

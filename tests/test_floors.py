@@ -53,7 +53,7 @@ ALONE: Mapping[str, tuple[str, ...]] = {"emulator": ("emulator",)}
 THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "google_crc32c": ("core",),
     "numpy": ("core.hashtable",),
-    "xxhash": ("core.hashtable", "core.sketch"),
+    "xxhash": ("core.hashtable",),
     "msgspec": (
         "core",
         "io.rundir",

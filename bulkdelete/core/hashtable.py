@@ -14,7 +14,7 @@ import xxhash
 from bulkdelete.core.model import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     Keys = NDArray[np.complex128]
 
 _SMALLEST = 1 << 16
+
+MADE_BY = "xxh3"
+"""What a sketch of these hashes says that it is made by."""
+
+
+def hashes(data: bytes, seed: int) -> "Iterator[int]":
+    """Yield the first word of the hash of each ID of `data`, where line feeds join them."""
+    for digest in map(xxhash.xxh3_128_digest, data.split(b"\n"), repeat(seed)):
+        yield int.from_bytes(digest[:8], "little")
 
 
 class SeenHashes:
@@ -47,8 +56,8 @@ class SeenHashes:
         digest = xxhash.xxh3_128_digest
         # Valid IDs hold no line feed, so this takes them apart as they were put together.
         parts = ("\n".join(ids).encode() if data is None else data).split(b"\n")
-        hashes = b"".join(map(digest, parts, repeat(self._seed)))
-        words = np.frombuffer(bytearray(hashes), np.uint64).reshape(-1, 2)
+        digests = b"".join(map(digest, parts, repeat(self._seed)))
+        words = np.frombuffer(bytearray(digests), np.uint64).reshape(-1, 2)
         if self._sketcher is not None:
             low = words[:, 0]
             self._sketcher.add(low[low <= np.uint64(self._sketcher.limit)].tolist())

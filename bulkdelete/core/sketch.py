@@ -3,14 +3,16 @@
 The same key makes the same choice, so two sketches tell how much two lists have in common.
 """
 
-from itertools import repeat
+import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
-import xxhash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    Hasher = Callable[[bytes, int], Iterable[int]]
+    """Gives, for IDs joined by line feeds and a seed, a uniform 64-bit number for each ID."""
 
 SKETCH_SIZE = 1024
 """Hashes that a sketch holds at most."""
@@ -22,15 +24,16 @@ _WORD = 64
 
 
 class Sketch(msgspec.Struct, frozen=True):
-    """The hashes below 2^(64 - level) of a list, under the key `seed`."""
+    """The hashes below 2^(64 - level) of a list, under the key `seed`; `made_by` is their kind."""
 
     seed: int
     level: int
     hashes: frozenset[int]
+    made_by: str = "xxh3"
 
     def overlap(self, before: "Sketch") -> float | None:
         """Return the share of this list that was in the one before; None when nothing can tell."""
-        if self.seed != before.seed:
+        if (self.seed, self.made_by) != (before.seed, before.made_by):
             return None
         limit = 1 << (_WORD - max(self.level, before.level))
         mine = {one for one in self.hashes if one < limit}
@@ -42,8 +45,10 @@ class Sketch(msgspec.Struct, frozen=True):
 class Sketcher:
     """Collects a sketch; a list that grows halves the share that is kept."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, hasher: "Hasher | None" = None, made_by: str = "blake2b") -> None:
         self.seed = seed
+        self._hasher = hasher or hashes
+        self._made_by = made_by
         self._level = 0
         self._kept: set[int] = set()
 
@@ -52,10 +57,14 @@ class Sketcher:
         """Hashes above this are not kept."""
         return (1 << (_WORD - self._level)) - 1
 
-    def add(self, hashes: "Iterable[int]") -> None:
+    def look(self, data: bytes) -> None:
+        """Take IDs, joined by line feeds."""
+        self.add(self._hasher(data, self.seed))
+
+    def add(self, found: "Iterable[int]") -> None:
         """Take hashes of IDs, uniform 64-bit numbers."""
         limit = self.limit
-        self._kept.update(one for one in hashes if one <= limit)
+        self._kept.update(one for one in found if one <= limit)
         while len(self._kept) > SKETCH_SIZE:
             self._level += 1
             limit = self.limit
@@ -63,13 +72,11 @@ class Sketcher:
 
     def sketch(self) -> Sketch:
         """Return what was collected."""
-        return Sketch(self.seed, self._level, frozenset(self._kept))
+        return Sketch(self.seed, self._level, frozenset(self._kept), self._made_by)
 
 
 def hashes(data: bytes, seed: int) -> "Iterator[int]":
-    """Yield the hash of each ID of `data`, where they are joined by line feeds.
-
-    They are the first words of those that the table of hashes de-duplicates by.
-    """
-    for digest in map(xxhash.xxh3_128_digest, data.split(b"\n"), repeat(seed)):
-        yield int.from_bytes(digest[:8], "little")
+    """Yield the hash of each ID of `data`, where they are joined by line feeds."""
+    key = seed.to_bytes(8, "little")
+    for one in data.split(b"\n"):
+        yield int.from_bytes(hashlib.blake2b(one, digest_size=8, key=key).digest(), "little")

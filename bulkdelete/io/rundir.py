@@ -22,14 +22,13 @@ from bulkdelete.core import index as layout
 from bulkdelete.core import plan as plans
 from bulkdelete.core.digests import KEY_BYTES, account_tag
 from bulkdelete.core.progress import Progress
+from bulkdelete.core.sketch import Sketch
 from bulkdelete.core.verification import Rounds
 from bulkdelete.errors import BusyError, IntegrityError, UsageError
 from bulkdelete.io import files, journal, sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from bulkdelete.core.sketch import Sketch
 
     Witness = Callable[[Progress, list[log.Record], str], None]
 
@@ -232,10 +231,8 @@ class RunDir:
     def sketch(self) -> "Sketch | None":
         """Return the sketch of the list; None when there is none that can be read."""
         try:
-            from bulkdelete.core.sketch import Sketch  # noqa: PLC0415 - an extra
-
             return msgspec.json.decode((self.path / SKETCH).read_bytes(), type=Sketch)
-        except (ImportError, OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError):
             return None
 
     def key(self) -> bytes:

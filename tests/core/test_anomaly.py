@@ -5,19 +5,36 @@ import random
 import pytest
 
 from bulkdelete.core.anomaly import LEAST_HISTORY, Night, anomalies, check_anomaly
-from bulkdelete.core.hashtable import SeenHashes
+from bulkdelete.core.hashtable import MADE_BY, SeenHashes, hashes
 from bulkdelete.core.identities import joined
 from bulkdelete.core.model import Kind
 from bulkdelete.core.plan import Counts
-from bulkdelete.core.sketch import LEAST_SAMPLE, SKETCH_SIZE, Sketch, Sketcher, hashes
+from bulkdelete.core.sketch import LEAST_SAMPLE, SKETCH_SIZE, Sketch, Sketcher
 from bulkdelete.errors import GuardError
 
 
 def sketch(ids: list[str], seed: int = 7) -> Sketch:
-    """Make the sketch of a list."""
-    sketcher = Sketcher(seed)
-    sketcher.add(hashes(joined(ids), seed))
+    """Make the sketch of a list, by the quick hashes."""
+    sketcher = Sketcher(seed, hashes, MADE_BY)
+    sketcher.look(joined(ids))
     return sketcher.sketch()
+
+
+def plain(ids: list[str]) -> Sketch:
+    """Make the sketch of a list where the extra is not installed."""
+    sketcher = Sketcher(7)
+    sketcher.look(joined(ids))
+    return sketcher.sketch()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_without_the_extra_a_sketch_tells_the_same(share: float) -> None:
+    """By the standard library's hashes; of the two kinds neither can be held against the other."""
+    first, second = ids(0, 3000), ids(round(3000 * (1 - share)), 3000)
+    found = plain(second).overlap(plain(first))
+    assert found == pytest.approx(share, abs=0.06)
+    assert plain(first).overlap(sketch(first)) is None
+    assert sketch(first).overlap(plain(first)) is None
 
 
 def ids(first: int, count: int) -> list[str]:
@@ -105,7 +122,7 @@ def test_a_sketch_estimates_the_overlap(count: int, before: int, share: float) -
 def test_both_ways_to_deduplicate_make_the_same_sketch() -> None:
     """A job's list may grow past where the table of hashes is used."""
     names = [f"u{random.Random(n).getrandbits(60)}" for n in range(5000)]
-    sketcher = Sketcher(7)
+    sketcher = Sketcher(7, hashes, MADE_BY)
     seen = SeenHashes(7, sketcher)
     for start in range(0, 5000, 700):
         seen.repeated(names[start : start + 700], Kind.IDENTITY)
