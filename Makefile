@@ -18,10 +18,10 @@ STORIES ?= 100
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test prove faults kills simulate proof microscope soak deploy-check large sabotage lint cover check mutants format bench bench-gate lock clean
+.PHONY: help run test measure faults kills simulate proof microscope soak deploy-check large sabotage lint cover check mutants format bench bench-gate lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -38,7 +38,7 @@ run: $(READY) ## the whole story against an emulator on this machine: faults, a 
 test: $(READY) ## the tests, but for the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults and not deploy" -q
 
-prove: $(READY) ## the slow tests, one by one: they measure
+measure: $(READY) ## the slow tests, one by one: they measure
 	$(BIN)/python -m pytest -m slow -q
 
 faults: $(READY) ## faults that need root and Debian packages; every row of the catalogue has a test
@@ -86,7 +86,7 @@ large: $(READY) ## a run of 100 million IDs: what status, report and audit of it
 sabotage: $(READY) ## bugs planted one at a time, and the tests that must catch each
 	$(BIN)/python -m tests.sabotage
 
-check: lint cover test simulate kills microscope faults deploy-check sabotage prove ## everything that must hold
+check: lint cover test simulate kills microscope faults deploy-check sabotage measure ## everything that must hold
 
 mutants: ## do the core's own tests notice when a guard is changed? Half an hour
 	rm -rf $(MUTANTS)
