@@ -22,9 +22,10 @@ PACKAGES: dict[str, str] = {
     "faketime": "faketime",
     "eatmydata": "eatmydata",
     "chromium": "chromium",
+    "cc": "gcc libc6-dev",
     "systemd-analyze": "systemd",
 }
-"""Program -> the Debian package that holds it."""
+"""Program -> the Debian packages that it needs."""
 
 
 def _found(name: str) -> str | None:
@@ -45,7 +46,7 @@ def program(name: str) -> str:
 
 def install(names: list[str]) -> None:
     """Install what is missing with apt; SystemExit when that cannot be."""
-    packages = sorted({PACKAGES[one] for one in names})
+    packages = sorted({word for one in names for word in PACKAGES[one].split()})
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
         sys.exit(
