@@ -10,9 +10,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tests.simulation.oracle import ViolationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Troubles(Protocol):
@@ -46,6 +49,17 @@ class Write:
     content: bytes
     lost: bool = False
 
+    def outside(self, start: int, end: int) -> "Iterator[Write]":
+        """Yield what is left of it where a later write covers `start` to `end`."""
+        before, after = (
+            self.content[: max(0, start - self.at)],
+            self.content[max(0, end - self.at) :],
+        )
+        if before:
+            yield Write(self.at, before, self.lost)
+        if after:
+            yield Write(max(self.at, end), after, self.lost)
+
 
 @dataclass(slots=True)
 class Platter:
@@ -64,9 +78,7 @@ class Platter:
         """Take a write into the cache."""
         _put(self.seen, content, at)
         end = at + len(content)
-        self.pending = [
-            one for one in self.pending if one.at < at or one.at + len(one.content) > end
-        ]
+        self.pending = [left for one in self.pending for left in one.outside(at, end)]
         if self.durable[at : at + len(content)] != content:
             # The same bytes over the same bytes come to no harm, whatever happens.
             self.pending.append(Write(at, content))
