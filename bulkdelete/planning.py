@@ -20,7 +20,7 @@ from bulkdelete.core.activity import ActivityColumn
 from bulkdelete.core.chunks import Chunker
 from bulkdelete.core.damage import Detector, Finding
 from bulkdelete.core.dedup import Seen, SeenIds
-from bulkdelete.core.digests import keyed, leaf
+from bulkdelete.core.digests import FileHash, keyed, leaf
 from bulkdelete.core.identities import ProtectRules, faults, joined, mask
 from bulkdelete.core.layout import Format, Layout, Reading
 from bulkdelete.core.model import Batch, Chunk, Kind, State
@@ -168,7 +168,7 @@ class _Survey:
         await self._check_own(part, layout)
         self._layouts.append(layout)
         self._findings.notes.extend(f"{part.name}: {note}" for note in layout.notes)
-        hasher = hashlib.sha256()
+        hasher = FileHash()
         before = self._index.records
         activity = self._activity(part, layout)
         if self.selector is not None:
@@ -493,7 +493,7 @@ async def _protect_rules(
     all_rules, lists = [], []
     for path in paths:
         rules = ProtectRules()
-        hasher = hashlib.sha256()
+        hasher = FileHash()
         entries = await _protect_list(Part(path, str(path)), rules, hasher)
         if not entries:
             raise InputError(
@@ -507,7 +507,7 @@ async def _protect_rules(
     return all_rules, tuple(lists)
 
 
-async def _protect_list(part: Part, rules: ProtectRules, hasher: "hashlib._Hash") -> int:
+async def _protect_list(part: Part, rules: ProtectRules, hasher: FileHash) -> int:
     """Add one list's entries to `rules` and return how many there are."""
     layout, kinds = await _protect_layout(part)
     # One column under a header is a file of lines, too: rather protect more than less.

@@ -23,9 +23,9 @@ from bulkdelete.io.inflating import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
-    from hashlib import _Hash
 
     from bulkdelete.core import index as codes
+    from bulkdelete.core.digests import FileHash
     from bulkdelete.core.model import Batch, Chunk
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
@@ -91,7 +91,7 @@ async def batches(
     *,
     offset: int = 0,
     line: int = 1,
-    hasher: "_Hash | None" = None,
+    hasher: "FileHash | None" = None,
     keep_cells: bool = False,
 ) -> "AsyncGenerator[Batch, None]":
     """Yield a part's batches from a place on; an InputError names the part.

@@ -45,7 +45,7 @@ DOES_NOT_PROVE = (
 class File(msgspec.Struct, frozen=True, kw_only=True):
     """An input file or a protect list, without its name: SHA-256 of its bytes; `ids` in it.
 
-    That of a list of one ID is left out (""): without a line feed it is the ID's own plain hash.
+    That of a list of one ID is left out (""): whoever guesses the ID can test it with that.
     Of a protect list `ids` are its entries, and `held_back` how many IDs it kept from being sent.
     """
 

@@ -6,7 +6,6 @@ refused, before any of it is believed.
 
 import asyncio
 import glob
-import hashlib
 import os
 import stat
 from contextlib import aclosing
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import aiofiles
 
+from bulkdelete.core.digests import FileHash
 from bulkdelete.core.transcoding import FromUtf16, is_utf16
 from bulkdelete.errors import InputError
 from bulkdelete.io.inflating import BLOCK, LONGEST_MAGIC, compression, open_archive
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The SHA-256 (64 hex digits) and the size in bytes of a file as it is stored."""
+    """The hash (`FileHash`, 64 hex digits) and the size in bytes of a file as it is stored."""
 
     sha256: str
     size: int
@@ -57,7 +57,7 @@ def expand(inputs: "Sequence[str]") -> tuple[Path, ...]:
 
 
 async def blocks(
-    path: Path, *, skip: int = 0, hasher: "hashlib._Hash | None" = None
+    path: Path, *, skip: int = 0, hasher: "FileHash | None" = None
 ) -> "AsyncGenerator[bytes, None]":
     """Yield a file's content, inflated and in UTF-8, in blocks <= 512 KiB, from byte `skip` on.
 
@@ -87,7 +87,7 @@ async def blocks(
 
 
 async def _stored(
-    file: "AsyncFileIO", path: Path, raw: bytes, hasher: "hashlib._Hash | None"
+    file: "AsyncFileIO", path: Path, raw: bytes, hasher: "FileHash | None"
 ) -> "AsyncGenerator[bytes, None]":
     """Yield `raw` and the rest of a file, as they are stored."""
     while raw:
@@ -113,12 +113,12 @@ async def compression_of(path: Path) -> str | None:
 
 async def fingerprint(path: Path) -> Fingerprint:
     """Read a file as it is stored. InputError: `not_a_file`, `input_unreadable`."""
-    hasher = hashlib.sha256()
+    hasher = FileHash()
     size = await take(path, hasher)
     return Fingerprint(hasher.hexdigest(), size)
 
 
-async def take(path: Path, hasher: "hashlib._Hash") -> int:
+async def take(path: Path, hasher: FileHash) -> int:
     """Feed `hasher` with a file as it is stored; return its size."""
     size = 0
     file = await _open(path)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from bulkdelete.core.digests import (
     DIGEST_BYTES,
     KEY_BYTES,
+    FileHash,
     account_tag,
     chunk_digest,
     keyed,
@@ -76,3 +77,14 @@ def test_s15_an_account_is_named_by_a_keyed_hash() -> None:
     assert all(len(bytes.fromhex(tag)) == DIGEST_BYTES for tag in tags)
     assert account_tag(KEY, "W9R-1") == account_tag(KEY, "W9R-1")
     assert account_tag(KEY, "Zoë")
+
+
+@given(st.lists(st.binary(max_size=8), max_size=5))
+def test_the_hash_of_a_file_is_never_that_of_an_id(pieces: list[bytes]) -> None:
+    """A line feed is added where there is none; else it is the plain SHA-256, however it is cut."""
+    found, whole = FileHash(), b"".join(pieces)
+    for piece in pieces:
+        found.update(piece)
+    wanted = whole if b"\n" in whole else whole + b"\n"
+    assert found.hexdigest() == hashlib.sha256(wanted).hexdigest()
+    assert found.hexdigest() == hashlib.sha256(wanted).hexdigest(), "asked twice"

@@ -52,6 +52,22 @@ async def test_after_shredding_nothing_ties_to_a_person(program: Program, emulat
     assert audited.code == 0, audited.out
 
 
+async def test_a_list_of_one_person_is_not_its_hash(program: Program, emulate: Emulate) -> None:
+    """Of files that hold one ID and nothing else, not even the end of a line."""
+    await emulate()
+    people = ["ana@example.com", "vip@example.com"]
+    for name, one in zip(("list.txt", "vip.txt"), people, strict=True):
+        (program.place / name).write_text(one, "utf-8")
+    words = ("--format", "lines", "--id-type", "identity", "--protect", program.place / "vip.txt")
+    ended = await program.run(program.place / "list.txt", *words)
+    assert ended.code == 0, ended.err
+    run_dir = program.run_dir()
+    assert (await program("report", run_dir, "--receipt")).code == 0
+    assert (await program("audit", run_dir)).code == 0
+    assert (await program("report", run_dir, "--shred")).code == 0
+    assert hits(run_dir, people) == []
+
+
 async def test_an_unfinished_run_keeps_its_key(program: Program, emulate: Emulate) -> None:
     """Going on needs it: exit 2, nothing removed."""
     await emulate()
