@@ -2,7 +2,7 @@
 
 import hashlib
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bulkdelete.core.digests import (
@@ -80,6 +80,8 @@ def test_s15_an_account_is_named_by_a_keyed_hash() -> None:
 
 
 @given(st.lists(st.binary(max_size=8), max_size=5))
+@example([b"user-1"])
+@example([b"user-", b"1\n", b"user-2"])
 def test_the_hash_of_a_file_is_never_that_of_an_id(pieces: list[bytes]) -> None:
     """A line feed is added where there is none; else it is the plain SHA-256, however it is cut."""
     found, whole = FileHash(), b"".join(pieces)
