@@ -75,8 +75,8 @@ SABOTEURS = (
     Saboteur(
         "gate not asked again after the intent",
         "dispatch.py",
-        "if self.may_send() and self.turns.depart(turn):",
-        "if self.turns.depart(turn) or True:",
+        "return self.may_send() and self.turns.depart(turn)",
+        "return self.turns.depart(turn) or True",
         (
             "tests/runs/test_traps.py::test_r2_a_wait_hint_is_waited_for",
             "tests/simulation/test_simulation.py",
@@ -85,7 +85,7 @@ SABOTEURS = (
     Saboteur(
         "cut-off request called unsent",
         "dispatch.py",
-        "reply = Lost(_INTERRUPTED, sent=left)",
+        "reply = Lost(_INTERRUPTED, sent=True)",
         "reply = Lost(_INTERRUPTED, sent=False)",
         ("tests/simulation/test_simulation.py",),
     ),
@@ -197,8 +197,8 @@ SABOTEURS = (
     Saboteur(
         "connection with an unasked answer used",
         "io/connections.py",
-        "if handler is not None and not handler.should_close:",
-        "if handler is not None:",
+        "return handler is not None and not handler.should_close",
+        "return handler is not None",
         ("tests/io/test_client.py",),
     ),
     Saboteur(
