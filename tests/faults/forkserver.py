@@ -6,7 +6,6 @@ program itself would read it.
 """
 
 import asyncio
-import gc
 import json
 import os
 import random
@@ -36,6 +35,7 @@ from bulkdelete.render import html
 from tests.faults.points import Hooks, Point, QuickLoop, Shared
 from tests.faults.scripted import Server
 from tests.faults.stories import Command
+from tests.warm.parent import load
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -141,5 +141,4 @@ def _run(coroutine: "Coroutine[Any, Any, int]", *, hooks: Hooks) -> int:
 def freeze() -> None:
     """Let the children share what the parent has."""
     html.template("report.html.jinja")
-    gc.collect()
-    gc.freeze()
+    load()
