@@ -179,12 +179,15 @@ class Dispatcher:
         None came back where it was called off with no byte of it on the way.
         """
         loop = asyncio.get_running_loop()
+        worker = asyncio.current_task()
         cleared: bool | None = None
         since: float | None = None
 
         async def clear() -> bool:
             nonlocal cleared
             cleared = await self._clear(turn)
+            if cleared:
+                self.posting.add(worker)
             return cleared
 
         def departed() -> None:
@@ -192,8 +195,6 @@ class Dispatcher:
             since = loop.time()
             self.meter.change(+1, since, fresh=not job.retry)
 
-        worker = asyncio.current_task()
-        self.posting.add(worker)
         try:
             reply = await self.transport.post(self.target.delete_path, body, clear, departed)
         except asyncio.CancelledError:
