@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core import plan as plans
@@ -25,6 +26,7 @@ from bulkdelete.core.index import IndexBuilder
 from bulkdelete.core.model import Chunk, Kind
 from bulkdelete.core.progress import Progress
 from bulkdelete.io.rundir import RunDir
+from tests.plans import ONE_COLUMN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,21 +133,7 @@ def _outcome(
 
 def _plan(chunks: int, index_sha256: str) -> plans.Plan:
     count = chunks * SIZE
-    bound = plans.Bound(
-        rules=plans.RULES_VERSION,
-        target="clevertap",
-        host="https://eu1.api.clevertap.com",
-        account="ACCT",
-        format=("csv",),
-        delimiter=(",",),
-        encoding="utf-8",
-        header=True,
-        column=("0",),
-        kind="identity",
-        explode=False,
-        chunk_size=SIZE,
-        protect=(),
-    )
+    bound = replace(ONE_COLUMN, rules=plans.RULES_VERSION, chunk_size=SIZE)
     counts = plans.Counts(
         read=count,
         planned=count,

@@ -5,25 +5,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bulkdelete.core import plan as plans
 from bulkdelete.core.plan import Bound, Counts, PartFacts, Plan, Protected, Reading
+from tests.plans import ONE_COLUMN
 
-BOUND = Bound(
-    rules=1,
-    target="clevertap",
-    host="https://eu1.api.clevertap.com",
-    account="W9R-XXX",
-    format=("csv",),
-    delimiter=(",",),
-    encoding="utf-8",
-    header=True,
-    column=("0",),
-    kind="identity",
-    explode=False,
-    chunk_size=100,
-    protect=(Protected("aa", 3),),
-)
+BOUND = replace(ONE_COLUMN, account="W9R-XXX", protect=(Protected("aa", 3),))
 COUNTS = Counts(
     read=10,
     planned=6,

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core import plan as plans
@@ -15,6 +16,7 @@ from bulkdelete.core.model import State
 from bulkdelete.core.progress import Progress
 from bulkdelete.core.receipt import MOST_FILES, Receipt, fingerprint, receipt
 from bulkdelete.core.verification import Verification
+from tests.plans import ONE_COLUMN
 
 COUNTS = plans.Counts(
     read=10,
@@ -32,18 +34,9 @@ PLAN = plans.Plan(
     tool="1",
     created=100.0,
     digest="sha256:" + "a" * 64,
-    bound=plans.Bound(
-        rules=1,
-        target="clevertap",
+    bound=replace(
+        ONE_COLUMN,
         host="https://h",
-        account="ACCT",
-        format=("csv",),
-        delimiter=(",",),
-        encoding="utf-8",
-        header=True,
-        column=("0",),
-        kind="identity",
-        explode=False,
         chunk_size=4,
         protect=(plans.Protected("d" * 64, 3),),
         signatures=2,

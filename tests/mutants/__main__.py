@@ -60,7 +60,7 @@ def prepare(place: Path) -> None:
     names = (*(name for name in MODULES if name != "sketch"), "boundaries", "words")
     tests = [f"tests/core/test_{name}.py" for name in names]
     (place / "tests" / "core").mkdir(parents=True)
-    for name in tests:
+    for name in (*tests, "tests/plans.py"):
         shutil.copy(ROOT / name, place / name)
     mutate = [f"bulkdelete/core/{name}.py" for name in MODULES]
     text = CONFIG.format(mutate=json.dumps(mutate), tests=json.dumps(tests), slow=SLOW)

@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 from jinja2 import UndefinedError
+from msgspec.structs import replace
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core import plan as plans
 from bulkdelete.core import report as reports
 from bulkdelete.core.timeline import Timeline
 from bulkdelete.render.html import render
+from tests.plans import ONE_COLUMN
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 ALIVE = {"script", "iframe", "object", "embed", "form", "a", "link", "base", "img"}
@@ -67,18 +69,12 @@ class Page(HTMLParser):
 
 def planned(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of several types
     """Return a plan of 12,345 IDs."""
-    bound = plans.Bound(
-        rules=1,
-        target="clevertap",
+    bound = replace(
+        ONE_COLUMN,
         host="eu1.api.clevertap.com",
         account="ACCT-1",
-        format=("csv",),
-        delimiter=(",",),
-        encoding="utf-8",
-        header=True,
         column=("1",),
         kind="typed",
-        explode=False,
         chunk_size=97,
         protect=(plans.Protected("d" * 64, 1718),),
     )
