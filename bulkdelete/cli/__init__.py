@@ -2,8 +2,16 @@
 
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownOptionError
+from cyclopts import (
+    App,
+    CycloptsError,
+    MissingArgumentError,
+    Parameter,
+    UnknownCommandError,
+    UnknownOptionError,
+)
 
 from bulkdelete.version import __version__
 
@@ -66,16 +74,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         code = build()(words)
     except CycloptsError as error:
-        sys.stderr.write(f"bulkdelete: {_without_values(error)}\n  next: bulkdelete --help\n")
+        command = " ".join(("bulkdelete", *(error.command_chain or ()), "--help"))
+        sys.stderr.write(f"bulkdelete: {_without_values(error)}\n  next: {command}\n")
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    """Return a question about the known word that is spelled most alike, if one is."""
+    return "".join(f"; did you mean {one}?" for one in get_close_matches(word, known, n=1))
 
 
 def _without_values(error: CycloptsError) -> str:
     """Name an unknown flag without what was given to it: that might be a secret."""
     if isinstance(error, UnknownOptionError):
-        flag = str(error.token.value).partition("=")[0]
-        return f"there is no flag {flag if flag.startswith('--') else flag[:2]}"
+        flag = (error.token.keyword or error.token.value).partition("=")[0]
+        flag = flag if flag.startswith("--") else flag[:2]
+        known = [name for argument in error.argument_collection for name in argument.names]
+        return f"there is no flag {flag}{_nearest(flag, known)}"
+    if isinstance(error, UnknownCommandError):
+        word = next(iter(error.unused_tokens or ()), "")
+        known = [*_COMMANDS, *_LIVE, "live"]
+        return f"there is no command of that name{_nearest(word, known)}"
     if isinstance(error, MissingArgumentError):
         return str(error).splitlines()[0]
     kind = type(error).__name__.removesuffix("Error")

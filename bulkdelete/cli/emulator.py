@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -62,13 +63,19 @@ def emulator(  # noqa: PLR0913 - its flags
         sys.stderr.write(f"bulkdelete: {error}\n")
         return 2
     try:
-        run_loop(serve(config, _ready))
+        run_loop(serve(config, partial(_ready, config.account_id)))
     except OSError as error:
         sys.stderr.write(f"bulkdelete: the emulator cannot listen: {error.strerror}\n")
         return 2
     return 0
 
 
-def _ready(url: str) -> None:
-    sys.stdout.write(f"emulator at {url}\n")
+def _ready(account_id: str, url: str) -> None:
+    chosen = os.environ.get("EMULATOR_PASSCODE")
+    passcode = "that of EMULATOR_PASSCODE" if chosen else "emulator"
+    sys.stdout.write(
+        f"emulator at {url}\n"
+        f"  account {account_id}, passcode {passcode}; nothing here is real\n"
+        f"  try it: bulkdelete run LIST --endpoint {url}\n"
+    )
     sys.stdout.flush()
