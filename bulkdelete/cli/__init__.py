@@ -11,6 +11,7 @@ from cyclopts import (
     Parameter,
     UnknownCommandError,
     UnknownOptionError,
+    UnusedCliTokensError,
 )
 
 from bulkdelete.version import __version__
@@ -96,6 +97,9 @@ def _without_values(error: CycloptsError) -> str:
         word = next(iter(error.unused_tokens or ()), "")
         known = [*_COMMANDS, *_LIVE, "live"]
         return f"there is no command of that name{_nearest(word, known)}"
+    if isinstance(error, UnusedCliTokensError):
+        count = len(error.unused_tokens or ())
+        return f"the last {count} words are too many" if count > 1 else "the last word is too many"
     if isinstance(error, MissingArgumentError):
         return str(error).splitlines()[0]
     kind = type(error).__name__.removesuffix("Error")

@@ -36,6 +36,12 @@ from bulkdelete.cli import main
             "bulkdelete --help",
         ),
         (("SECRET",), "there is no command of that name", "bulkdelete --help"),
+        (("status", "a", "b"), "the last word is too many", "bulkdelete status --help"),
+        (
+            ("status", "a", "b", "c"),
+            "the last 2 words are too many",
+            "bulkdelete status --help",
+        ),
         (
             ("report",),
             'Command "report" parameter RUN_DIR requires an argument.',
