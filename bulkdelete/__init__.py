@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from bulkdelete.version import __version__
 
 if TYPE_CHECKING:
+    from bulkdelete.audience import Audience
     from bulkdelete.core.report import Report
     from bulkdelete.core.verification import Verification
     from bulkdelete.errors import (
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
         Tuned,
         Wrote,
     )
-    from bulkdelete.library import Audience, apply, plan, report, run, status, story, verify
+    from bulkdelete.library import apply, plan, report, run, status, story, verify
     from bulkdelete.options import ApplyOptions, PlanOptions, RunOptions, VerifyOptions
     from bulkdelete.settings import Credentials, Settings
 
@@ -98,6 +99,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "bulkdelete.audience": ("Audience",),
     "bulkdelete.core.report": ("Report",),
     "bulkdelete.core.verification": ("Verification",),
     "bulkdelete.errors": (
@@ -118,9 +120,7 @@ _HOMES = {
         ),
         *("Resuming", "Sending", "Settled", "Tuned", "Wrote"),
     ),
-    "bulkdelete.library": (
-        *("Audience", "apply", "plan", "report", "run", "status", "story", "verify"),
-    ),
+    "bulkdelete.library": (*("apply", "plan", "report", "run", "status", "story", "verify"),),
     "bulkdelete.options": ("ApplyOptions", "PlanOptions", "RunOptions", "VerifyOptions"),
     "bulkdelete.settings": ("Credentials", "Settings"),
 }

@@ -35,10 +35,15 @@ def concluded(run: "RunDir", error: BulkdeleteError) -> Report:
     report = _with(read(run), error)
     if not isinstance(error, BusyError):  # then the report is the other process's
         with suppress(OSError):  # a full disk: the balance is told all the same
-            plan = run.plan()
-            progress, _ = run.progress(plan)
-            reporting.write(run, report, plan, progress, __version__)
+            rewrite(run, report)
     return report
+
+
+def rewrite(run: "RunDir", report: Report) -> None:
+    """Write the reports of a run anew, with this summary."""
+    plan = run.plan()
+    progress, _ = run.progress(plan)
+    reporting.write(run, report, plan, progress, __version__)
 
 
 def _with(report: Report, error: BulkdeleteError) -> Report:

@@ -10,7 +10,7 @@ task that sends lets what is in flight finish, within `grace`; cancelled again, 
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -18,13 +18,14 @@ import structlog
 
 from bulkdelete import choosing, outcome_files, reporting, running, shredding, tracing, verifying
 from bulkdelete.approving import Approver
-from bulkdelete.concluding import bug, concluded, disk_error, read
+from bulkdelete.audience import NOBODY, Audience
+from bulkdelete.concluding import bug, concluded, disk_error, read, rewrite
 from bulkdelete.core.model import State
 from bulkdelete.core.report import Report
 from bulkdelete.core.timeline import Timeline
 from bulkdelete.core.verification import Scope, Verification, Wish
 from bulkdelete.errors import BulkdeleteError, IntegrityError, UsageError
-from bulkdelete.events import Ended, Event, Holding, Removed, Tell, Wrote, of_record
+from bulkdelete.events import Ended, Removed, Wrote
 from bulkdelete.intake import Intake, check_limits, check_region, parts_of, refuse_emulator
 from bulkdelete.io.columnar import check_extra
 from bulkdelete.io.rundir import KILL_FILE, RunDir
@@ -49,89 +50,7 @@ from bulkdelete.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from bulkdelete.approving import Ask
-    from bulkdelete.core import checkpoint as log
     from bulkdelete.core.plan import Plan
-    from bulkdelete.starting import View, Watch
-
-_log = structlog.get_logger("bulkdelete")
-
-_LOOK_SECONDS = 1.0
-
-
-def _nothing(_: Event) -> None:
-    """Tell nobody."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audience:
-    """Who is told of events, who looks on while a run sends, who is asked for approval.
-
-    `signals`: the program has nothing else to do, and SIGINT, SIGTERM and SIGHUP end the run.
-    """
-
-    tell: Tell = _nothing
-    watch: "tuple[Watch, ...]" = ()
-    ask: "Ask | None" = None
-    signals: bool = False
-    outlets: "Outlets | None" = None
-
-    def told(self, event: Event) -> None:
-        """Tell an event; a listener that fails stops nothing."""
-        try:
-            self.tell(event)
-        except Exception as error:  # noqa: BLE001 - whatever it is: it is not the run's
-            _log.warning("listener.failed", event_name=type(event).__name__, error=_name(error))
-
-    def joined(self, outlets: "Outlets") -> "Audience":
-        """Return an audience that is this one, and the outlets."""
-        mine = self.told
-
-        def both(event: Event) -> None:
-            mine(event)
-            outlets.tell(event)
-
-        return replace(self, tell=both, watch=(*self.watch, *outlets.watch), outlets=outlets)
-
-    def heard(self, record: "log.Record") -> None:
-        """Tell what a durable record says."""
-        for event in of_record(record):
-            self.told(event)
-
-    async def watched(self, view: "View") -> None:
-        """Have all look on until cancelled; one that fails does not disturb the others."""
-        watchers = (*self.watch, self._holding) if self.tell is not _nothing else self.watch
-        tasks = [asyncio.create_task(_looking(watch, view)) for watch in watchers]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _holding(self, view: "View") -> None:
-        """Tell when nothing is sent, and why; once each time."""
-        said = ""
-        while True:
-            reason = view.look().held
-            if reason and reason != said:
-                self.told(Holding(reason))
-            said = reason
-            await asyncio.sleep(_LOOK_SECONDS)
-
-
-async def _looking(watch: "Watch", view: "View") -> None:
-    try:
-        await watch(view)
-    except Exception as error:  # noqa: BLE001 - who looks on stops nothing
-        _log.warning("watcher.failed", error=_name(error))
-
-
-def _name(error: BaseException) -> str:
-    return type(error).__name__
-
-
-NOBODY = Audience()
 
 
 async def plan(
@@ -296,12 +215,7 @@ async def verify(
     made = found.plan()
     if made.draft:
         raise UsageError("draft", "this plan is a draft: nothing of it was sent")
-    if chose.host is not None and chose.host != made.bound.host:
-        raise IntegrityError(
-            "other_host",
-            "the run was sent to another host than the one named now; nothing was asked",
-            "leave --region and --endpoint out: the plan names its own",
-        )
+    _check_same_host(made, chose, "asked")
     job = verifying.Job(
         run=found,
         parts=parts_of(found, made, words(options.get("input", ()))),
@@ -311,7 +225,7 @@ async def verify(
     )
     answer = await verifying.verify(job, time.time)
     if not found.busy():
-        _rewrite(found)
+        rewrite(found, read(found))
     for path in map(Path, answer.files):
         audience.told(Wrote(path))
     return answer
@@ -390,21 +304,17 @@ def _wish(options: VerifyOptions) -> Wish:
     )
 
 
-def _rewrite(found: RunDir) -> None:
-    """Put the conclusion into the run's reports."""
-    made = found.plan()
-    progress, reader = found.progress(made)
-    summary = reporting.summary(found, made, progress, head=reader.head)
-    reporting.write(found, summary, made, progress, __version__)
-
-
-def _check_same_place(made: "Plan", settings: Settings) -> None:
+def _check_same_host(made: "Plan", settings: Settings, done: str) -> None:
     if settings.host is not None and settings.host != made.bound.host:
         raise IntegrityError(
             "other_host",
-            "the plan is for another host than the one named now; nothing was sent",
+            f"the plan is for another host than the one named now; nothing was {done}",
             "leave --region and --endpoint out: the plan names its own",
         )
+
+
+def _check_same_place(made: "Plan", settings: Settings) -> None:
+    _check_same_host(made, settings, "sent")
     if settings.environment and settings.environment != made.bound.environment:
         raise IntegrityError(
             "other_environment",
@@ -456,7 +366,7 @@ async def _deliver(job: running.Job, approver: Approver, audience: Audience) -> 
 
 
 async def _sent(job: running.Job, approver: Approver, audience: Audience) -> Report:
-    hear = None if audience.tell is _nothing else audience.heard
+    hear = audience.heard if audience.listens else None
     if audience.signals:
         found = await running.send(job, approver, audience.watched, hear)
     else:

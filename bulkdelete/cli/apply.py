@@ -55,6 +55,7 @@ def apply(  # noqa: PLR0913 - one per group of flags
 
     async def body(console: "Console") -> int:
         from bulkdelete import library
+        from bulkdelete.audience import Audience
         from bulkdelete.cli.common import Teller, credentials_of, load_settings
         from bulkdelete.cli.run import approved, shown
 
@@ -64,7 +65,7 @@ def apply(  # noqa: PLR0913 - one per group of flags
             run_dir,
             settings=settings,
             credentials=None if dry_run else credentials_of(settings),
-            audience=library.Audience(
+            audience=Audience(
                 tell=teller.tell, watch=(teller.watch,), ask=teller.ask, signals=True
             ),
             **approved(approval, dry_run=dry_run),

@@ -36,10 +36,11 @@ def plan(  # noqa: PLR0913 - one per group of flags
 
     async def body(console: "Console") -> int:
         from bulkdelete import library
+        from bulkdelete.audience import Audience
         from bulkdelete.cli.common import Teller, accepted, settings_of
 
         settings = settings_of(output, reading, select, place, guard, where)
-        audience = library.Audience(tell=Teller(console, settings).tell)
+        audience = Audience(tell=Teller(console, settings).tell)
         report = await library.plan(
             *inputs, settings=settings, audience=audience, **accepted(accept)
         )

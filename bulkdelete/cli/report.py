@@ -51,6 +51,7 @@ def report(  # noqa: PLR0913 - its flags
 
     async def body(console: "Console") -> int:
         from bulkdelete import library, reporting
+        from bulkdelete.audience import Audience
         from bulkdelete.cli.common import Teller, load_settings
         from bulkdelete.cli.console import report_lines
         from bulkdelete.cli.summary import step_summary
@@ -69,7 +70,7 @@ def report(  # noqa: PLR0913 - its flags
             shred=shred,
             input=input,
             key_file=key_file,
-            audience=library.Audience(tell=teller.tell),
+            audience=Audience(tell=teller.tell),
         )
         if found.state not in reporting.ALIVE:
             step_summary(run_dir)

@@ -82,6 +82,7 @@ def verify(  # noqa: PLR0913 - its flags
 
     async def body(console: "Console") -> int:
         from bulkdelete import library
+        from bulkdelete.audience import Audience
         from bulkdelete.cli.common import Teller, credentials_of, load_settings
         from bulkdelete.cli.summary import step_summary
 
@@ -98,7 +99,7 @@ def verify(  # noqa: PLR0913 - its flags
             options["sample"] = sample
         if seed is not None:
             options["seed"] = seed
-        audience = library.Audience(tell=Teller(console, settings).tell)
+        audience = Audience(tell=Teller(console, settings).tell)
         try:
             found = await library.verify(
                 run_dir,
