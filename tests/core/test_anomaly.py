@@ -37,6 +37,21 @@ def test_without_the_extra_a_sketch_tells_the_same(share: float) -> None:
     assert sketch(first).overlap(plain(first)) is None
 
 
+def test_the_plain_hashes_stay_what_they_are() -> None:
+    """Sketches of last month are held against tonight's: same key, same numbers, same name."""
+    sketcher = Sketcher(7)
+    sketcher.look(b"ann\nbob")
+    assert sketcher.sketch() == Sketch(
+        seed=7,
+        level=0,
+        hashes=frozenset({2678658018061249237, 10073599771154344068}),
+        made_by="blake2b",
+    )
+    other = Sketcher(8)
+    other.look(b"ann")
+    assert other.sketch().hashes == {18249074906905899638}
+
+
 def ids(first: int, count: int) -> list[str]:
     """Return consecutive IDs."""
     return [f"user-{number}" for number in range(first, first + count)]

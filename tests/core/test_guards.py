@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bulkdelete.core.checkpoint import Approval
 from bulkdelete.core.guards import (
@@ -118,6 +119,14 @@ def test_i8_i9_h2_invalid_share(invalid: int, read: int, percent: float, passes:
     with pytest.raises(InputError) as caught:
         check_invalid(found, percent, ["x:1 empty"])
     assert (caught.value.code, caught.value.exit) == ("max_invalid", 2)
+
+
+def test_i8_the_share_is_of_what_was_selected() -> None:
+    """What --where or --limit left out does not thin the invalid IDs."""
+    found = replace(counts(93, 7, read=1000), excluded=900)
+    with pytest.raises(InputError, match="7 of 100 IDs are invalid"):
+        check_invalid(found, 6.9, ["x:1 empty"])
+    check_invalid(found, 7.0, ["x:1 empty"])
 
 
 def test_i8_the_refusal_names_the_first_five() -> None:
