@@ -8,6 +8,7 @@ INSTALL := $(PYTHON) -m pip --python $(BIN)/python install
 LOCKING := build/locking
 MUTANTS := build/mutants
 TOOLS := build/deploy
+PEERS := build/bench
 # Two tests a core: many of them wait for a process or a deadline.
 WORKERS ?= $(shell expr 2 \* $$(nproc))
 SEEDS ?= 2000
@@ -18,7 +19,7 @@ STORIES ?= 100
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test measure faults kills simulate proof microscope soak deploy-check large sabotage sabotage-quick lint cover check mutants format bench bench-gate lock clean
+.PHONY: help run test measure faults kills simulate proof microscope soak deploy-check large sabotage sabotage-quick lint cover check mutants format bench bench-quick bench-gate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,8 +104,22 @@ format: $(READY) ## lay the code out, and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## how fast it is
-	$(BIN)/python -m tests.bench
+$(PEERS)/.ready: tests/bench/requirements.txt tests/bench/package.json tests/bench/peers/main.go
+	$(BIN)/python -m tests.bench.packages
+	mkdir -p $(PEERS)
+	$(PYTHON) -m venv --without-pip $(PEERS)/venv
+	$(PYTHON) -m pip --python $(PEERS)/venv/bin/python install -q -r tests/bench/requirements.txt
+	cp tests/bench/package.json $(PEERS)/ && cd $(PEERS) && npm install --silent --no-fund --no-audit
+	go build -o $(PEERS)/go-client tests/bench/peers/main.go
+	@touch $@
+
+bench: $(READY) $(PEERS)/.ready ## how fast it is, against what one would take instead: an hour
+	$(BIN)/python -m tests.bench --json docs/benchmarks.json
+	PYTHONPATH=. $(PEERS)/venv/bin/python -m tests.bench.page docs/benchmarks.json docs
+
+bench-quick: $(READY) ## the ratios that hold on a busy machine, too: three minutes
+	$(BIN)/python -m tests.bench.packages --sink
+	$(BIN)/python -m tests.bench --quick
 
 .PHONY: bench-pace
 bench-pace: $(READY) ## how exactly --rate is kept, on a quiet machine

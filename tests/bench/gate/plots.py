@@ -1,6 +1,6 @@
 """Draw the pictures of docs/gate.md: `python -m tests.bench.gate.plots RESULTS.json docs`.
 
-Needs matplotlib, which nothing else here does (`requirements.txt` beside this file).
+Needs matplotlib, which nothing else here does (`make bench` installs it).
 """
 
 import json
