@@ -11,16 +11,23 @@ DEPTH = 16
 RECORDS = "records"
 """The member of an answer that holds the records."""
 
-# Possessive throughout: hostile bytes must not make it slow.
+# Nothing is tried again: hostile bytes must not make it slow. Groups are repeated in an atomic
+# group, for Python before 3.11.5 loses its place in a group that is repeated possessively.
 _SPACE = rb"[ \t\r\n]*+"
-_STRING = rb'"(?:[^"\\]++|\\.)*+"'
+
+
+def _many(one: bytes) -> bytes:
+    return rb"(?>(?:" + one + rb")*)"
+
+
+_STRING = rb'"' + _many(rb'[^"\\]++|\\.') + rb'"'
 
 
 def _nested(depth: int) -> bytes:
-    inner = rb'(?:[^"\[\]{}]++|' + _STRING + rb")"
+    inner = rb'[^"\[\]{}]++|' + _STRING
     for _ in range(depth):
-        inner = rb'(?:[^"\[\]{}]++|' + _STRING + rb"|[\[{]" + inner + rb"*+[\]}])"
-    return rb"[\[{]" + inner + rb"*+[\]}]"
+        inner = rb'[^"\[\]{}]++|' + _STRING + rb"|[\[{]" + _many(inner) + rb"[\]}]"
+    return rb"[\[{]" + _many(inner) + rb"[\]}]"
 
 
 _VALUE = rb"(?:" + _nested(DEPTH - 1) + rb"|" + _STRING + rb'|[^ \t\r\n"\[\]{},:]++)'
@@ -29,11 +36,19 @@ _NAME = RECORDS.encode()
 ELEMENT = re.compile(rb"(" + _VALUE + rb")" + _SPACE + rb"([,\]])", re.DOTALL)
 OPENING = re.compile(
     # The members before the records: of any other name.
-    rb"\[|\{" + _SPACE + rb"(?:(?!\"" + _NAME + rb'")' + _MEMBER + rb"," + _SPACE + rb")*+"
-    rb'"' + _NAME + rb'"' + _SPACE + rb":" + _SPACE + rb"\[",
+    rb"\[|\{"
+    + _SPACE
+    + _many(rb"(?!\"" + _NAME + rb'")' + _MEMBER + rb"," + _SPACE)
+    + rb'"'
+    + _NAME
+    + rb'"'
+    + _SPACE
+    + rb":"
+    + _SPACE
+    + rb"\[",
     re.DOTALL,
 )
-CLOSING = re.compile(rb"(?:," + _SPACE + _MEMBER + rb")*+\}", re.DOTALL)
+CLOSING = re.compile(_many(rb"," + _SPACE + _MEMBER) + rb"\}", re.DOTALL)
 _BLANK = re.compile(_SPACE)
 _EMPTY = re.compile(
     _SPACE
