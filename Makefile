@@ -52,7 +52,13 @@ kills: $(READY) ## deaths by the thousand, at seeded points (SEEDS=2000, STORIES
 	$(BIN)/python -m tests.faults.processes --kills $(STORIES) --doubles $(STORIES) \
 	  --signals $(STORIES) --jobs $(WORKERS)
 
-deploy-check: $(READY) ## what is in deploy/: valid for who reads it, and run against the emulator
+$(TOOLS)/wheels/.ready: deploy/image.lock deploy/build.lock
+	rm -rf $(@D)
+	$(PYTHON) -m pip download -q --no-deps --only-binary=:all: --require-hashes -d $(@D) \
+	  -r deploy/image.lock -r deploy/build.lock
+	@touch $@
+
+deploy-check: $(READY) $(TOOLS)/wheels/.ready ## what is in deploy/: valid for who reads it, and run against the emulator
 	test -e $(TOOLS)/.ready || { $(PYTHON) -m venv --without-pip $(TOOLS) && \
 	  $(PYTHON) -m pip --python $(TOOLS)/bin/python install -q \
 	  'check-jsonschema==0.39.0' 'kubernetes-validate==1.37.0' 'pyyaml==6.0.4' 'zizmor==1.32.0' && \
@@ -143,6 +149,19 @@ lock: ## pin the newest versions that pyproject.toml allows, with their hashes
 	  -o $(LOCKING)/requirements.txt $(LOCKING)/needed.in
 	{ sed '/^[^#]/,$$d' requirements.lock; cat $(LOCKING)/requirements.txt; } > $(LOCKING)/lock
 	mv $(LOCKING)/lock requirements.lock
+	$(LOCKING)/bin/python -c 'import tomllib; \
+	  found = tomllib.load(open("pyproject.toml", "rb")); project = found["project"]; \
+	  extras = project["optional-dependencies"]; needed = list(project["dependencies"]); \
+	  needed += [one for extra in "metrics otel speed zstd".split() for one in extras[extra]]; \
+	  print(*needed, sep="\n", file=open("$(LOCKING)/image.in", "w")); \
+	  print(*found["build-system"]["requires"], sep="\n", file=open("$(LOCKING)/build.in", "w"))'
+	for one in image build; do \
+	  $(LOCKING)/bin/pip-compile -q --generate-hashes --strip-extras --no-annotate \
+	    --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-config \
+	    -c requirements.lock -o $(LOCKING)/$$one.txt $(LOCKING)/$$one.in && \
+	  { sed '/^[^#]/,$$d' deploy/$$one.lock; cat $(LOCKING)/$$one.txt; } > $(LOCKING)/lock && \
+	  mv $(LOCKING)/lock deploy/$$one.lock || exit 1; \
+	done
 
 clean: ## remove what was made here (not the runs)
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis
