@@ -131,6 +131,10 @@ bench-quick: $(READY) ## the ratios that hold on a busy machine, too: three minu
 bench-pace: $(READY) ## how exactly --rate is kept, on a quiet machine
 	$(BIN)/python -m tests.bench.pace
 
+.PHONY: bench-memory
+bench-memory: $(READY) ## the memory that a plan of 1, 10 and 100 million IDs takes
+	$(BIN)/python -m tests.bench.memory
+
 bench-gate: $(READY) ## the gate against named controllers, in virtual time
 	$(BIN)/python -m tests.bench.gate
 

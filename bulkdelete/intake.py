@@ -82,6 +82,8 @@ class Intake:
             last_seen=settings.last_seen,
             exported_at=settings.exported_at,
             selection=settings.selection,
+            memory=settings.memory,
+            scratch=self.draft.path,
             # One key for all runs of a job, so that their sketches can be compared.
             sketch_seed=sketches[0].seed if sketches else secrets.randbits(64),
         )

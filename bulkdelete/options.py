@@ -67,6 +67,7 @@ class PlanOptions(PlaceOptions, GuardOptions, total=False):
     last_seen: str
     max_invalid: float
     chunk_size: int
+    memory: str
     runs_dir: Place
     run_dir: Place
     accept_damage: "Sequence[str]"

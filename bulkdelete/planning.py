@@ -13,21 +13,22 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bulkdelete.census import Census
 from bulkdelete.core import guards
 from bulkdelete.core import index as codes
 from bulkdelete.core import plan as plans
 from bulkdelete.core.activity import ActivityColumn
 from bulkdelete.core.chunks import Chunker
 from bulkdelete.core.damage import Detector, Finding
-from bulkdelete.core.dedup import Seen, SeenIds
+from bulkdelete.core.dedup import MemoryFullError, Seen, SeenIds
 from bulkdelete.core.digests import FileHash, keyed, leaf
-from bulkdelete.core.identities import ProtectRules, faults, joined, mask
+from bulkdelete.core.identities import ProtectRules, mask
 from bulkdelete.core.layout import Format, Layout, Reading
 from bulkdelete.core.model import Batch, Chunk, Kind, State
 from bulkdelete.core.selection import EXCLUSIONS, Selection, Selector
-from bulkdelete.core.shapes import proven
+from bulkdelete.core.sieve import sift
 from bulkdelete.core.sketch import Sketcher
-from bulkdelete.errors import InputError, UsageError
+from bulkdelete.errors import InputError, IntegrityError, UsageError
 from bulkdelete.io import source
 from bulkdelete.io.inflating import BLOCK
 from bulkdelete.reading import STDIN, Part, batches, kept, layout_of, own_marks
@@ -42,8 +43,14 @@ if TYPE_CHECKING:
 _LARGE = 4 << 20
 """Bytes of input from which on it pays to load numpy."""
 
+_SHARE = 2
+"""Half of the memory is for de-duplication; the program and the plan's index take the rest."""
+
 _GUESS = 1 << 24
 """Most IDs to make room for on a guess."""
+
+MEMORY = 512 << 20
+"""Bytes that a plan may take, unless something else is said."""
 
 EXAMPLES = 20
 """How many invalid records are kept to be shown."""
@@ -51,7 +58,10 @@ EXAMPLES = 20
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to plan: the parts, how to read them, where it would go, what to leave out."""
+    """What to plan: the parts, how to read them, where it would go, what to leave out.
+
+    `memory` in bytes is what the plan may take; what it needs beyond goes to the disk of `scratch`.
+    """
 
     parts: "tuple[Part, ...]"
     inputs: tuple[str, ...]
@@ -69,6 +79,8 @@ class Wish:
     exported_at: float | None = None
     sketch_seed: int | None = None
     selection: Selection = field(default_factory=Selection)
+    memory: int = MEMORY
+    scratch: "Path | None" = None
 
 
 @dataclass(slots=True)
@@ -96,17 +108,31 @@ class Planned:
 
 
 async def make_plan(wish: Wish, key: bytes, *, tool: str, created: float) -> Planned:
-    """Read the input once and make the plan; UsageError or InputError when it cannot be.
+    """Read the input and make the plan; UsageError or InputError when it cannot be.
 
-    `key` is the run's; `created` a time of day in seconds.
+    Read once, or twice when its IDs do not fit into memory. `key` is the run's; `created` a time of
+    day in seconds.
     """
     rules, lists = await _protect_rules(wish.protect)
-    survey = _Survey(wish, key, rules, created)
-    if wish.selection.sample is not None:
-        survey.selector = Selector(wish.selection, await _sample(wish))
-    for number, part in enumerate(wish.parts):
-        await survey.read(number, part)
-    return survey.finish(lists, tool)
+    chosen = None if wish.selection.sample is None else await _sample(wish)
+    sketcher = _sketcher(wish.sketch_seed)
+    try:
+        seen = _seen(wish.parts, wish.memory // _SHARE, sketcher)
+        survey = _Survey(wish, key, rules, seen, _selector(wish, chosen), created)
+        await survey.read_all()
+    except MemoryFullError:
+        sketcher = _sketcher(wish.sketch_seed)
+        census = Census(wish.memory // _SHARE, wish.scratch)
+        seen = await census.take(wish.parts, wish.reading, _selector(wish, chosen), sketcher)
+        survey = _Survey(wish, key, rules, seen, _selector(wish, chosen), created)
+        await survey.read_all()
+        survey.check_sums(census.sums)
+    return survey.finish(lists, tool, sketcher.sketch() if sketcher else None)
+
+
+def _selector(wish: Wish, chosen: frozenset[int] | None) -> Selector | None:
+    """Return what selects, from the first record on; None when everything is meant."""
+    return Selector(wish.selection, chosen) if wish.selection else None
 
 
 async def _sample(wish: Wish) -> frozenset[int]:
@@ -129,14 +155,21 @@ async def _sample(wish: Wish) -> frozenset[int]:
 class _Survey:
     """The pass itself: what was seen so far."""
 
-    def __init__(self, wish: Wish, key: bytes, rules: list[ProtectRules], now: float) -> None:
+    def __init__(
+        self,
+        wish: Wish,
+        key: bytes,
+        rules: list[ProtectRules],
+        seen: Seen,
+        selector: Selector | None,
+        now: float,
+    ) -> None:
         self._now = now
         self._wish = wish
         self._key = key
         self._rules = rules
         self._held_back = [0] * len(rules)
-        self._sketcher = _sketcher(wish.sketch_seed)
-        self._seen = _seen(wish.parts, self._sketcher)
+        self._seen = seen
         self._chunker = Chunker(wish.chunk_size)
         self._index = codes.IndexBuilder()
         self._content = hashlib.sha256()
@@ -147,13 +180,27 @@ class _Survey:
         self._reasons: dict[str, int] = {}
         self._findings = Findings()
         self._active: frozenset[int] = frozenset()
-        self.selector = Selector(wish.selection) if wish.selection else None
+        self._selector = selector
         self._excluded = 0
         self._list_times: list[float] = []
         self._detectors = {kind: Detector(kind) for kind in Kind}
 
-    async def read(self, number: int, part: Part) -> None:
-        """Read one part."""
+    async def read_all(self) -> None:
+        """Read the parts, one after the other."""
+        for number, part in enumerate(self._wish.parts):
+            await self._read(number, part)
+
+    def check_sums(self, sums: "Sequence[str]") -> None:
+        """Refuse parts that are not what they were when they were read before."""
+        for part, before, now in zip(self._wish.parts, sums, self._parts, strict=True):
+            if now.sha256 != before:
+                raise IntegrityError(
+                    "input_changed",
+                    f"{part.name} changed while it was read; nothing was sent",
+                    "plan it again when whoever writes it is done",
+                )
+
+    async def _read(self, number: int, part: Part) -> None:
         layout = await layout_of(part, self._wish.reading)
         self._list_times.append(part.path.stat().st_mtime)
         if layout.empty:
@@ -171,8 +218,8 @@ class _Survey:
         hasher = FileHash()
         before = self._index.records
         activity = self._activity(part, layout)
-        if self.selector is not None:
-            self.selector.begin(layout, part.name)
+        if self._selector is not None:
+            self._selector.begin(layout, part.name)
         keep_cells = activity is not None or bool(self._wish.selection.where)
         async for batch in batches(part, layout, hasher=hasher, keep_cells=keep_cells):
             self._active = activity(batch) if activity else frozenset()
@@ -225,30 +272,21 @@ class _Survey:
 
     def _others(self, part: Part, batch: Batch) -> dict[int, int]:
         """Find what is not planned: position -> code."""
-        excluded = self.selector.excluded(batch) if self.selector is not None else {}
-        data = joined(batch.ids)
-        shape = None if excluded else proven(batch.ids, data)
-        out = {} if shape else faults(batch.ids, data)
-        out.update(batch.faults)
-        out.update(excluded)
-        for position in sorted(out):
-            self._leave_out(part, batch.lines[position], out[position])
-        others = dict.fromkeys(out, codes.OUT)
-        for kind, positions in _of_kinds(batch, others):
-            ids, lines = batch.ids, batch.lines
-            if positions is not None:
-                ids, lines = [ids[one] for one in positions], [lines[one] for one in positions]
-                data = joined(ids)
-            if shape and positions is None:
-                self._detectors[kind].look_at(shape, ids, part.name, lines)
+        sifted = sift(batch, self._selector)
+        for position in sorted(sifted.out):
+            self._leave_out(part, batch.lines[position], sifted.out[position])
+        others = dict.fromkeys(sifted.out, codes.OUT)
+        for some in sifted.kinds():
+            ids, kind, detector = some.ids, some.kind, self._detectors[some.kind]
+            if sifted.shape and some.positions is None:
+                detector.look_at(sifted.shape, ids, part.name, batch.lines)
             else:
-                self._detectors[kind].look(ids, data, part.name, lines)
-            self._sketch(ids, data)
-            for place in self._seen.repeated(ids, kind, data):
-                others[place if positions is None else positions[place]] = codes.DUPLICATE
+                detector.look(ids, some.data, part.name, some.lines(batch))
+            for place in self._seen.repeated(ids, kind, some.data):
+                others[some.position(place)] = codes.DUPLICATE
             for number, rules in enumerate(self._rules):
                 for place in rules.matches(ids, kind):
-                    position = place if positions is None else positions[place]
+                    position = some.position(place)
                     if others.setdefault(position, codes.PROTECTED) == codes.PROTECTED:
                         self._held_back[number] += 1
         for place in self._active:
@@ -256,11 +294,6 @@ class _Survey:
         for code in others.values():
             self._out[code] += 1
         return others
-
-    def _sketch(self, ids: "Sequence[str]", data: bytes) -> None:
-        """Hash the IDs for the sketch where the de-duplication does not."""
-        if self._sketcher is not None and ids and isinstance(self._seen, SeenIds):
-            self._sketcher.look(data)
 
     def _activity(self, part: Part, layout: Layout) -> "Callable[[Batch], frozenset[int]] | None":
         """Return what finds the IDs of a batch that were active after the list was made."""
@@ -297,7 +330,9 @@ class _Survey:
         last = next(one for one in reversed(positions) if one not in others)
         self._findings.last = f"{part.name}:{batch.lines[last]}"
 
-    def finish(self, protect: "tuple[plans.Protected, ...]", tool: str) -> Planned:
+    def finish(
+        self, protect: "tuple[plans.Protected, ...]", tool: str, sketch: "Sketch | None"
+    ) -> Planned:
         """Close the chunks that are open and put the plan together."""
         for chunk in self._chunker.close():
             self._add(chunk)
@@ -338,7 +373,6 @@ class _Survey:
             held_back=tuple(self._held_back),
             made_by=self._wish.made_by,
         )
-        sketch = self._sketcher.sketch() if self._sketcher else None
         return Planned(plan, sections, self._findings, sketch)
 
     def _list_time(self) -> float:
@@ -433,17 +467,16 @@ def _sketcher(seed: int | None) -> "Sketcher | None":
     return Sketcher(seed, hashes, MADE_BY)
 
 
-def _seen(parts: "Sequence[Part]", sketcher: "Sketcher | None") -> Seen:
+def _seen(parts: "Sequence[Part]", memory: int, sketcher: "Sketcher | None") -> Seen:
     """Return the quick way to find repetitions if its extra is installed and it pays."""
     if sum(part.path.stat().st_size for part in parts) < _LARGE:
-        return SeenIds()
+        return SeenIds(memory, sketcher)
     try:
         from bulkdelete.core.hashtable import SeenHashes  # noqa: PLC0415 - an extra
     except ImportError:
-        return SeenIds()
-    if sketcher is None:
-        return SeenHashes(secrets.randbits(64))
-    return SeenHashes(sketcher.seed, sketcher)
+        return SeenIds(memory, sketcher)
+    seed = secrets.randbits(64) if sketcher is None else sketcher.seed
+    return SeenHashes(seed, memory, sketcher)
 
 
 def _once(values: "Iterable[str]") -> tuple[str, ...]:
@@ -464,19 +497,6 @@ def _column(layout: Layout) -> str:
     if layout.is_table and layout.path:
         return ".".join(layout.path)
     return str(layout.column) if layout.has_columns else ""
-
-
-def _of_kinds(batch: Batch, others: dict[int, int]) -> "Iterable[tuple[Kind, list[int] | None]]":
-    """Yield each kind in a batch with the positions of its valid IDs (None: all positions)."""
-    if isinstance(batch.kinds, Kind):
-        if not others:
-            return [(batch.kinds, None)]
-        return [(batch.kinds, [p for p in range(len(batch.ids)) if p not in others])]
-    by_kind: dict[Kind, list[int]] = {kind: [] for kind in Kind}
-    for position in range(len(batch.ids)):
-        if position not in others:
-            by_kind[batch.kinds[position]].append(position)
-    return list(by_kind.items())
 
 
 def _example(batch: Batch, position: int) -> str:

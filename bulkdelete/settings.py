@@ -63,6 +63,7 @@ class Settings:
     leave_free: int
     rate: float | None
     chunk_size: int
+    memory: int
     protect: tuple[Path, ...]
     max_deletes: int | None
     expect_count: int | None
@@ -143,6 +144,22 @@ def duration(value: Any) -> float:  # noqa: ANN401 - text, or a number of TOML
     if not found or not float(found[1]):
         raise ValueError("a duration such as 90s, 15m, 24h or 7d is wanted")
     return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+_SIZE = re.compile(r"(\d+) ?([KMG])i?B?", re.IGNORECASE)
+_FACTORS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_LEAST_MEMORY, _MOST_MEMORY = 64 << 20, 1 << 40
+
+
+def _size(value: Any) -> int:  # noqa: ANN401 - text, or any value of TOML
+    """Read a size such as `512MB` or `2G`, in powers of 1024."""
+    found = _SIZE.fullmatch(str(value).strip())
+    if not found:
+        raise ValueError("a size such as 512MB or 2GB is wanted")
+    size = int(found[1]) * _FACTORS[found[2].lower()]
+    if not _LEAST_MEMORY <= size <= _MOST_MEMORY:
+        raise ValueError("64MB to 1024GB is allowed")
+    return size
 
 
 def _instant(value: Any) -> float:  # noqa: ANN401 - text, or a time of TOML
@@ -268,6 +285,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "leave_free": _Field(_number(0, MOST_IN_FLIGHT, int), 0),
     "rate": _Field(_number(SLOWEST, FASTEST)),
     "chunk_size": _Field(_number(1, MAX_IDS_PER_CHUNK, int), MAX_IDS_PER_CHUNK),
+    "memory": _Field(_size, 512 << 20),
     "protect": _Field(_paths, ()),
     "max_deletes": _Field(_number(1, _MOST, int), ceiling=True),
     "expect_count": _Field(_number(0, _MOST, int)),

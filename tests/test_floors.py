@@ -20,14 +20,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("io.room", "io.files", "io.inflating"),
     (
         *("io.journal", "io.source", "io.names", "io.connections", "io.slots"),
-        *("io.columnar", "io.sums"),
+        *("io.columnar", "io.sums", "io.spill"),
         "io.signing",
         *("io.hooks", "io.places"),
         *("io.pacing", "io.live", "io", "render"),
     ),
     ("io.client", "io.rundir", "io.tables", "settings", "backlog", "turns"),
     ("reading", "dispatch"),
-    ("fates", "comparing", "findings"),
+    ("fates", "comparing", "findings", "census"),
     ("planning", "sending", "reporting", "outcome_files", "tracing"),
     ("steering", "events"),
     ("starting",),
@@ -53,7 +53,7 @@ ALONE: Mapping[str, tuple[str, ...]] = {"emulator": ("emulator",)}
 
 THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "google_crc32c": ("core",),
-    "numpy": ("core.hashtable",),
+    "numpy": ("core.hashtable", "core.spill_arrays"),
     "xxhash": ("core.hashtable",),
     "msgspec": (
         "core",

@@ -58,7 +58,7 @@ class InputFlags:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class SelectFlags:
-    """Which records are meant, and how their IDs are put."""
+    """Which records are meant, how their IDs are put, and what memory it may take."""
 
     where: Annotated[
         tuple[str, ...],
@@ -83,6 +83,10 @@ class SelectFlags:
     nfc: Annotated[
         bool, Parameter(group=_SELECT, help="Put accents in composed form (Unicode NFC).")
     ] = False
+    memory: Annotated[
+        str | None,
+        Parameter(group=_RUNS, help="Memory for a plan; beyond it, the disk of the runs (512MB)."),
+    ] = None
 
 
 @Parameter(name="*")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xxhash
 
+from bulkdelete.core.dedup import MemoryFullError
 from bulkdelete.core.model import Kind
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Keys = NDArray[np.complex128]
 
 _SMALLEST = 1 << 16
+_PLACE = 16
 
 MADE_BY = "xxh3"
 """What a sketch of these hashes says that it is made by."""
@@ -34,43 +36,77 @@ def hashes(data: bytes, seed: int) -> "Iterator[int]":
         yield int.from_bytes(digest[:8], "little")
 
 
+def keys_of(data: bytes, seed: int) -> "NDArray[np.uint64]":
+    """Return the hash of each ID of `data`, where line feeds join them, in two words: (n, 2).
+
+    Valid IDs hold no line feed, so this takes them apart as they were put together.
+    """
+    digests = b"".join(map(xxhash.xxh3_128_digest, data.split(b"\n"), repeat(seed)))
+    return np.frombuffer(bytearray(digests), np.uint64).reshape(-1, 2)
+
+
+def tell(sketcher: "Sketcher", keys: "NDArray[np.uint64]") -> None:
+    """Tell a sketcher the first words of the hashes that it may want to keep."""
+    low = keys[:, 0]
+    sketcher.add(low[low <= np.uint64(sketcher.limit)].tolist())
+
+
 class SeenHashes:
     """Remembers a seeded 128-bit hash of each ID; `seed` is random and secret, 64 bits.
 
-    A sketcher is told the first words of the hashes that it may want to keep.
+    The tables take no more than `memory` bytes in all, or as little as they can.
     """
 
-    def __init__(self, seed: int, sketcher: "Sketcher | None" = None) -> None:
+    def __init__(self, seed: int, memory: int, sketcher: "Sketcher | None" = None) -> None:
         self._seed = seed
+        self._memory = memory
         self._sketcher = sketcher
         self._tables = {kind: HashTable() for kind in Kind}
 
     def expect(self, count: int, kind: Kind) -> None:
         """Make room for `count` IDs of a kind at once, which is cheaper than growing."""
+        while count and not self._fits(count, kind):
+            count //= 2
         self._tables[kind].reserve(count)
 
-    def repeated(self, ids: "Sequence[str]", kind: Kind, data: bytes | None = None) -> list[int]:
+    def _fits(self, count: int, kind: Kind) -> bool:
+        """Tell whether there may be `count` IDs of a kind beside what the other has."""
+        others = sum(table.nbytes for one, table in self._tables.items() if one is not kind)
+        return others + bytes_for(count) <= self._memory
+
+    def repeated(self, ids: "Sequence[str]", kind: Kind, data: bytes) -> list[int]:
         """Add valid `ids`; return the positions of those seen before, here or earlier."""
         if not ids:
             return []
-        digest = xxhash.xxh3_128_digest
-        # Valid IDs hold no line feed, so this takes them apart as they were put together.
-        parts = ("\n".join(ids).encode() if data is None else data).split(b"\n")
-        digests = b"".join(map(digest, parts, repeat(self._seed)))
-        words = np.frombuffer(bytearray(digests), np.uint64).reshape(-1, 2)
+        table = self._tables[kind]
+        if not self._fits(table.count + len(ids), kind):
+            raise MemoryFullError
+        keys = keys_of(data, self._seed)
         if self._sketcher is not None:
-            low = words[:, 0]
-            self._sketcher.add(low[low <= np.uint64(self._sketcher.limit)].tolist())
-        found: list[int] = np.flatnonzero(self._tables[kind].add(words)).tolist()
+            tell(self._sketcher, keys)
+        found: list[int] = np.flatnonzero(table.add(keys)).tolist()
         return found
+
+
+def bytes_for(count: int) -> int:
+    """Return how much memory a table of so many keys takes."""
+    size = _SMALLEST
+    while 3 * size < 4 * count:
+        size *= 2
+    return size * _PLACE
 
 
 class HashTable:
     """The table: 16 bytes a place, at most three of four places taken."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._lay_out(_SMALLEST)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self._keys.nbytes
 
     def _lay_out(self, size: int) -> None:
         # A place is one item of 16 bytes, so that it is moved at once and lies in one cache line.
@@ -79,11 +115,11 @@ class HashTable:
 
     def add(self, keys: "NDArray[np.uint64]") -> "NDArray[np.bool_]":
         """Add keys of shape (n, 2); tell for each whether it was there before, or earlier here."""
-        self.reserve(self._count + len(keys))
+        self.reserve(self.count + len(keys))
         # Zero marks an empty place, so a key's first word is never zero.
         keys[:, 0] |= keys[:, 0] == 0
         known = self._insert(keys.view(np.complex128)[:, 0])
-        self._count += len(keys) - int(np.count_nonzero(known))
+        self.count += len(keys) - int(np.count_nonzero(known))
         return known
 
     def _insert(self, keys: "Keys") -> "NDArray[np.bool_]":
@@ -126,10 +162,8 @@ class HashTable:
 
     def reserve(self, count: int) -> None:
         """Make room for `count` keys in all."""
-        size = len(self._keys)
-        while 3 * size < 4 * count:
-            size *= 2
-        if size != len(self._keys):
+        size = bytes_for(count) // _PLACE
+        if size > len(self._keys):
             old = self._keys[np.flatnonzero(self._low)]
             self._lay_out(size)
             self._insert(old)

@@ -1,10 +1,12 @@
 """What is out of the usual for a job, and what two sketches tell."""
 
 import random
+from functools import partial
 
 import pytest
 
 from bulkdelete.core.anomaly import LEAST_HISTORY, Night, anomalies, check_anomaly
+from bulkdelete.core.dedup import SeenIds
 from bulkdelete.core.hashtable import MADE_BY, SeenHashes, hashes
 from bulkdelete.core.identities import joined
 from bulkdelete.core.model import Kind
@@ -137,11 +139,13 @@ def test_a_sketch_estimates_the_overlap(count: int, before: int, share: float) -
 def test_both_ways_to_deduplicate_make_the_same_sketch() -> None:
     """A job's list may grow past where the table of hashes is used."""
     names = [f"u{random.Random(n).getrandbits(60)}" for n in range(5000)]
-    sketcher = Sketcher(7, hashes, MADE_BY)
-    seen = SeenHashes(7, sketcher)
-    for start in range(0, 5000, 700):
-        seen.repeated(names[start : start + 700], Kind.IDENTITY)
-    assert sketcher.sketch() == sketch(names)
+    for make in (partial(SeenHashes, 7), SeenIds):
+        sketcher = Sketcher(7, hashes, MADE_BY)
+        seen = make(64 << 20, sketcher)
+        for start in range(0, 5000, 700):
+            some = names[start : start + 700]
+            seen.repeated(some, Kind.IDENTITY, joined(some))
+        assert sketcher.sketch() == sketch(names)
 
 
 def test_an_anomaly_is_held_with_its_reasons() -> None:

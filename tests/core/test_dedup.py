@@ -7,18 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.core.dedup import Seen, SeenIds
+from bulkdelete.core.dedup import MemoryFullError, Seen, SeenIds
+from bulkdelete.core.hashtable import SeenHashes, bytes_for
+from bulkdelete.core.identities import joined
 from bulkdelete.core.model import Kind
 
-try:
-    from bulkdelete.core.hashtable import SeenHashes
-except ImportError:  # the extra is not installed
-    WAYS: list[Callable[[], Seen]] = [SeenIds]
-else:
-    WAYS = [SeenIds, lambda: SeenHashes(42)]
+ROOM = 64 << 20
+WAYS: list[Callable[[], Seen]] = [lambda: SeenIds(ROOM), lambda: SeenHashes(42, ROOM)]
 
-both_ways = pytest.mark.parametrize("make", WAYS, ids=["IDs", "hashes"][: len(WAYS)])
+both_ways = pytest.mark.parametrize("make", WAYS, ids=["IDs", "hashes"])
 RECORDS = st.lists(st.tuples(st.sampled_from("abcdé"), st.sampled_from(Kind)), max_size=30)
+
+
+def repeated(seen: Seen, ids: list[str], kind: Kind = Kind.IDENTITY) -> list[int]:
+    """Add IDs as the survey does."""
+    return seen.repeated(ids, kind, joined(ids))
 
 
 def naive(records: list[tuple[str, Kind]]) -> list[int]:
@@ -38,7 +41,7 @@ def test_i11_any_cut_gives_the_naive_answer(
     for start, end in pairwise(bounds):
         for kind in Kind:
             places = [place for place in range(start, end) if records[place][1] is kind]
-            again = seen.repeated([records[place][0] for place in places], kind)
+            again = repeated(seen, [records[place][0] for place in places], kind)
             found += [places[position] for position in again]
     assert sorted(found) == naive(records)
 
@@ -49,7 +52,7 @@ def test_i11_positions_come_in_order(make: Callable[[], Seen], batches: list[lis
     """The positions of a batch rise, and fit in it."""
     seen = make()
     for batch in batches:
-        again = seen.repeated(batch, Kind.GUID)
+        again = repeated(seen, batch, Kind.GUID)
         assert again == sorted(set(again))
         assert all(0 <= position < len(batch) for position in again)
 
@@ -67,16 +70,16 @@ def test_i11_positions_come_in_order(make: Callable[[], Seen], batches: list[lis
 )
 def test_i11_what_is_equal(make: Callable[[], Seen], ids: list[str], again: list[int]) -> None:
     """Only byte-equal IDs are equal: forms and cases are kept distinct."""
-    assert make().repeated(ids, Kind.IDENTITY) == again
+    assert repeated(make(), ids) == again
 
 
 @both_ways
 def test_i11_kinds_are_apart(make: Callable[[], Seen]) -> None:
     """An identity and a GUID that read the same are two IDs."""
     seen = make()
-    assert seen.repeated(["x"], Kind.IDENTITY) == []
-    assert seen.repeated(["x"], Kind.GUID) == []
-    assert seen.repeated(["x"], Kind.IDENTITY) == [0]
+    assert repeated(seen, ["x"], Kind.IDENTITY) == []
+    assert repeated(seen, ["x"], Kind.GUID) == []
+    assert repeated(seen, ["x"], Kind.IDENTITY) == [0]
 
 
 @both_ways
@@ -84,9 +87,9 @@ def test_i11_duplicates_far_apart(make: Callable[[], Seen]) -> None:
     """The last ID of many batches is found to repeat the first."""
     seen = make()
     for start in range(0, 5000, 500):
-        assert seen.repeated([str(n) for n in range(start, start + 500)], Kind.GUID) == []
-    assert seen.repeated(["4999", "5000", "0", "5000"], Kind.GUID) == [0, 2, 3]
-    assert seen.repeated(["5000"], Kind.GUID) == [0]
+        assert repeated(seen, [str(n) for n in range(start, start + 500)], Kind.GUID) == []
+    assert repeated(seen, ["4999", "5000", "0", "5000"], Kind.GUID) == [0, 2, 3]
+    assert repeated(seen, ["5000"], Kind.GUID) == [0]
 
 
 @both_ways
@@ -96,6 +99,42 @@ def test_what_was_expected_changes_nothing(make: Callable[[], Seen], expected: i
     seen = make()
     seen.expect(expected, Kind.GUID)
     ids = [f"u-{number}" for number in range(50_000)]
-    assert seen.repeated(ids, Kind.GUID) == []
+    assert repeated(seen, ids, Kind.GUID) == []
     seen.expect(expected, Kind.GUID)
-    assert seen.repeated([*ids[::-1], "new", "new"], Kind.GUID) == [*range(50_000), 50_001]
+    assert repeated(seen, [*ids[::-1], "new", "new"], Kind.GUID) == [*range(50_000), 50_001]
+
+
+def test_a_set_takes_about_the_memory_it_may() -> None:
+    """Each new ID counts, repetitions do not; full is said before anything more is taken."""
+    seen = SeenIds(300)
+    assert repeated(seen, ["a", "b"]) == []
+    for _ in range(9):
+        assert repeated(seen, ["a", "b"]) == [0, 1]
+    assert repeated(seen, ["c"]) == []
+    for _ in range(2):
+        with pytest.raises(MemoryFullError):
+            repeated(seen, ["a"])
+    assert repeated(seen, []) == []
+
+
+def test_the_tables_take_no_more_than_the_memory_they_may() -> None:
+    """Both kinds together, also where more IDs were expected; what was said before holds."""
+    seen = SeenHashes(42, 3 << 20)
+    seen.expect(10**9, Kind.IDENTITY)
+    seen.expect(10**9, Kind.GUID)
+    ids = [f"u-{number}" for number in range(3 << 15)]
+    assert repeated(seen, ids) == []
+    with pytest.raises(MemoryFullError):
+        repeated(seen, ["one more"])
+    assert repeated(seen, ids[: 3 << 14], Kind.GUID) == []
+    with pytest.raises(MemoryFullError):
+        repeated(seen, ["one more"], Kind.GUID)
+    assert repeated(seen, []) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "places"), [(0, 1 << 16), (3 << 14, 1 << 16), ((3 << 14) + 1, 1 << 17)]
+)
+def test_a_table_is_three_quarters_full(count: int, places: int) -> None:
+    """Sixteen bytes a place, and places by powers of two."""
+    assert bytes_for(count) == 16 * places

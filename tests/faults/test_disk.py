@@ -159,6 +159,26 @@ async def test_d1_no_room_for_a_plan(program: Program, emulate: Emulate, small_d
     assert len(list((program.place / "bulkdelete-runs").iterdir())) == 1
 
 
+async def test_no_room_for_ids_that_do_not_fit_into_memory(
+    program: Program, small_disk: Tmpfs
+) -> None:
+    """75, what to free and where; all the room that was taken is given back."""
+    path = program.place.parent / "list.csv"
+    names = (f"user-{number}@example-of-a-long-domain.com\n" for number in range(1_000_000))
+    path.write_text("identity\n" + "".join(names))
+    room = os.statvfs(small_disk.place).f_bfree
+    for words in (("--memory", "64MB"), ()):
+        ended = await program("plan", path, *words, "--json")
+        if words:
+            assert ended.code == 75, ended.err
+            assert ended.json["reason"]["code"] == "disk"
+            assert f"free some room on {small_disk.place}" in ended.json["reason"]["hint"]
+            assert list((program.place / "bulkdelete-runs").iterdir()) == []
+            assert os.statvfs(small_disk.place).f_bfree >= room - 1
+        else:
+            assert (ended.code, ended.json["ids"]["unsent"]) == (0, 1_000_000), ended.err
+
+
 async def test_d14_read_only_at_the_start(
     program: Program, emulate: Emulate, small_disk: Tmpfs
 ) -> None:

@@ -311,8 +311,8 @@ SABOTEURS = (
     Saboteur(
         "repetitions sent",
         "planning.py",
-        "for place in self._seen.repeated(ids, kind, data):",
-        "for place in self._seen.repeated((), kind, data):",
+        "for place in self._seen.repeated(ids, kind, some.data):",
+        "for place in self._seen.repeated((), kind, some.data):",
         ("tests/runs/test_reports.py::test_outcome_files_hold_every_id_in_its_columns",),
     ),
     Saboteur(

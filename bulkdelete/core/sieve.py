@@ -1,0 +1,67 @@
+"""Which IDs of a batch are looked at: those that were selected and can be sent, kind by kind."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkdelete.core.identities import faults, joined
+from bulkdelete.core.model import Batch, Kind
+from bulkdelete.core.shapes import Shape, proven
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bulkdelete.core.selection import Selector
+
+
+@dataclass(frozen=True, slots=True)
+class OfKind:
+    """The good IDs of one kind: joined, too, and with their positions (None: the whole batch)."""
+
+    kind: Kind
+    ids: "Sequence[str]"
+    data: bytes
+    positions: "Sequence[int] | None"
+
+    def position(self, place: int) -> int:
+        """Return where in the batch the ID at a place of `ids` stands."""
+        return place if self.positions is None else self.positions[place]
+
+    def lines(self, batch: Batch) -> "Sequence[int]":
+        """Return the line of each."""
+        if self.positions is None:
+            return batch.lines
+        return [batch.lines[one] for one in self.positions]
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """A batch, what of it is left out (position -> reason), and the one shape that all IDs have."""
+
+    batch: Batch
+    data: bytes
+    out: "Mapping[int, str]"
+    shape: Shape | None
+
+    def kinds(self) -> "Iterator[OfKind]":
+        """Yield what is not left out, kind by kind."""
+        batch = self.batch
+        if isinstance(batch.kinds, Kind) and not self.out:
+            yield OfKind(batch.kinds, batch.ids, self.data, None)
+            return
+        by_kind: dict[Kind, list[int]] = {kind: [] for kind in Kind}
+        for position in range(len(batch.ids)):
+            if position not in self.out:
+                by_kind[batch.kind(position)].append(position)
+        for kind, positions in by_kind.items():
+            if positions:
+                ids = [batch.ids[one] for one in positions]
+                yield OfKind(kind, ids, joined(ids), positions)
+
+
+def sift(batch: Batch, selector: "Selector | None") -> Sifted:
+    """Select, and check what could be read."""
+    excluded = selector.excluded(batch) if selector is not None else {}
+    data = joined(batch.ids)
+    shape = None if excluded else proven(batch.ids, data)
+    out = {} if shape else faults(batch.ids, data)
+    return Sifted(batch, data, out | dict(batch.faults) | excluded, shape)

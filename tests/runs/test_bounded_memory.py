@@ -1,0 +1,192 @@
+"""Lists whose IDs do not fit into memory: the same plan, by two passes and a file."""
+
+import asyncio
+import random
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bulkdelete import census, planning
+from bulkdelete.core.layout import Reading
+from bulkdelete.core.selection import Condition, Selection
+from bulkdelete.core.target import CLEVERTAP
+from bulkdelete.errors import InputError, IntegrityError
+from bulkdelete.io import inflating, source
+from bulkdelete.planning import Planned, Wish, make_plan
+from bulkdelete.reading import Part
+from tests.conftest import Program
+
+AMPLE = 512 << 20
+
+
+async def planned(paths: list[Path], memory: int, selection: Selection | None = None) -> Planned:
+    """Plan these files in so many bytes."""
+    wish = Wish(
+        parts=tuple(Part(path, path.name) for path in paths),
+        inputs=tuple(map(str, paths)),
+        reading=Reading(),
+        target=CLEVERTAP,
+        host="https://eu1.api.clevertap.com",
+        account="ACCT",
+        chunk_size=10,
+        sketch_seed=7,
+        selection=selection or Selection(),
+        memory=memory,
+        scratch=paths[0].parent,
+    )
+    return await make_plan(wish, b"k" * 32, tool="test", created=0.0)
+
+
+@pytest.fixture(params=["arrays", "plain"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the extra `speed` and without it; small blocks, and the quick table at any size."""
+    if request.param == "plain":
+        for name in ("hashtable", "spill_arrays"):
+            monkeypatch.setitem(sys.modules, f"bulkdelete.core.{name}", None)
+    for module in (source, inflating):
+        monkeypatch.setattr(module, "BLOCK", 512)
+
+
+SELECTIONS = st.sampled_from(
+    [
+        Selection(),
+        Selection(where=(Condition.parse("Type=i"),), skip=2),
+        Selection(limit=20),
+        Selection(sample=15, seed=3),
+    ]
+)
+ROWS = st.tuples(st.sampled_from("ig"), st.integers(0, 40))
+
+
+@pytest.mark.usefixtures("way")
+@given(
+    st.lists(st.lists(ROWS, max_size=60), min_size=1, max_size=3),
+    SELECTIONS,
+    st.integers(1, 6000),
+)
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_i11_any_memory_gives_the_same_plan(
+    tmp_path: Path,
+    lists: list[list[tuple[str, int]]],
+    selection: Selection,
+    memory: int,
+) -> None:
+    """Digest, index, counts, reasons, sketch: nothing tells how much memory there was."""
+    paths = [tmp_path / f"{number}.csv" for number in range(len(lists))]
+    for path, rows in zip(paths, lists, strict=True):
+        # Every seventh ID cannot be sent, and so counts in no pass.
+        names = ((kind, "null" if one % 7 == 0 else f"user-{one}") for kind, one in rows)
+        path.write_text("Type,Identity\n" + "".join(f"{kind},{one}\n" for kind, one in names))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "_LARGE", 1 if memory % 2 else 1 << 30)
+        little, ample = [await planned(paths, one, selection) for one in (memory, AMPLE)]
+    assert little.plan == ample.plan
+    assert little.sections == ample.sections
+    assert little.findings == ample.findings
+    assert little.sketch == ample.sketch
+
+
+def listed(path: Path, count: int, seed: int = 1) -> list[str]:
+    """Write a list with repetitions; return its IDs."""
+    dice = random.Random(seed)
+    ids = [f"user-{dice.randrange(count)}@example.com" for _ in range(count)]
+    path.write_text("identity\n" + "".join(one + "\n" for one in ids))
+    return ids
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note each first pass."""
+    taken: list[str] = []
+    take = census.Census.take
+
+    async def noted(self: census.Census, *words: object) -> object:
+        taken.append("census")
+        return await take(self, *words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(census.Census, "take", noted)
+    return taken
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_list_that_fits_is_read_once(tmp_path: Path, passes: list[str]) -> None:
+    """The second pass costs time, so it is for those who need it."""
+    ids = listed(tmp_path / "x.csv", 3000)
+    once = await planned([tmp_path / "x.csv"], 2 << 20)
+    assert passes == []
+    twice = await planned([tmp_path / "x.csv"], 200_000)
+    assert passes == ["census"]
+    assert once.plan == twice.plan
+    assert once.plan.counts.planned == len(set(ids))
+
+
+@pytest.mark.usefixtures("way")
+async def test_i14_a_list_that_changes_between_the_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found of one content does not hold for another: no plan."""
+    path = tmp_path / "x.csv"
+    listed(path, 3000)
+    settled = census._settled
+
+    async def meddled(spill: object) -> object:
+        found = await settled(spill)  # type: ignore[arg-type]
+        listed(path, 3500, seed=2)
+        return found
+
+    monkeypatch.setattr(census, "_settled", meddled)
+    with pytest.raises(IntegrityError, match=r"x\.csv changed while it was read") as caught:
+        await planned([path], 100_000)
+    assert (caught.value.code, caught.value.exit) == ("input_changed", 6)
+
+
+async def test_what_cannot_be_read_is_said_in_the_first_pass(tmp_path: Path) -> None:
+    """By its line, as ever."""
+    path = tmp_path / "x.csv"
+    listed(path, 3000)
+    with path.open("a") as file:
+        file.write('"' + "x" * 70_000)
+    with pytest.raises(InputError, match=r"x\.csv"):
+        await planned([path], 100_000)
+
+
+KILLED = """
+import os, signal, sys
+from bulkdelete import settings
+from bulkdelete.io import spill
+settings._LEAST_MEMORY = 1
+write = spill.Spill._write
+def killed(self):
+    write(self)
+    if len(self._runs) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+spill.Spill._write = killed
+from bulkdelete.cli import main
+sys.exit(main())
+"""
+
+
+async def test_killed_with_ids_on_the_disk(program: Program) -> None:
+    """Nothing of it is left but a draft, which is no run: the next plan removes it and is whole."""
+    ids = listed(program.place / "list.csv", 30_000)
+    runs = program.place / "bulkdelete-runs"
+    words = ("plan", "list.csv", "--memory", "1KB", "--json")
+    killed = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", KILLED, *words),
+        cwd=program.place,
+        env=program.environment(),
+    )
+    assert await killed.wait() == -signal.SIGKILL
+    (draft,) = runs.iterdir()
+    assert [one.name for one in draft.iterdir()] == []
+    ended = await program(*words[:2], "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["ids"]["duplicate"] == len(ids) - len(set(ids))
+    (whole,) = runs.iterdir()
+    assert whole.name.startswith("list.csv-")
