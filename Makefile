@@ -9,6 +9,7 @@ LOCKING := build/locking
 MUTANTS := build/mutants
 TOOLS := build/deploy
 PEERS := build/bench
+AIRFLOW := build/airflow
 # Two tests a core: many of them wait for a process or a deadline.
 WORKERS ?= $(shell expr 2 \* $$(nproc))
 SEEDS ?= 2000
@@ -65,6 +66,19 @@ deploy-check: $(READY) $(TOOLS)/wheels/.ready ## what is in deploy/: valid for w
 	  touch $(TOOLS)/.ready; }
 	$(BIN)/python -m tests.faults.injectors
 	$(BIN)/python -m pytest tests/deploy -m deploy -q
+
+$(AIRFLOW)/.ready: tests/workflows/airflow.lock pyproject.toml
+	rm -rf $(AIRFLOW)
+	$(PYTHON) -m venv --without-pip $(AIRFLOW)
+	$(PYTHON) -m pip --python $(AIRFLOW)/bin/python install -q --no-deps --require-hashes \
+	  -r tests/workflows/airflow.lock
+	$(PYTHON) -m pip --python $(AIRFLOW)/bin/python install -q --no-deps --no-build-isolation \
+	  --no-index -e .
+	@touch $@
+
+.PHONY: test-airflow
+test-airflow: $(READY) $(AIRFLOW)/.ready ## what is in deploy/airflow, in a real Airflow
+	$(BIN)/python -m pytest tests/workflows/test_airflow.py -m deploy -q
 
 microscope: $(READY) ## every bit, cut, sector, edit and crash of a checkpoint; every bit of a plan
 	$(BIN)/python -m tests.microscope
@@ -144,7 +158,8 @@ lock: ## pin the newest versions that pyproject.toml allows, with their hashes
 	$(LOCKING)/bin/python -c 'import tomllib; \
 	  found = tomllib.load(open("pyproject.toml", "rb")); project = found["project"]; \
 	  needed = project["dependencies"] + found["build-system"]["requires"] + ["editables"]; \
-	  needed += [one for extra in project["optional-dependencies"].values() for one in extra]; \
+	  extras = project["optional-dependencies"].items(); \
+  needed += [one for name, extra in extras if name != "airflow" for one in extra]; \
 	  needed += found["dependency-groups"]["dev"]; \
 	  print(*(one for one in needed if not one.startswith(project["name"])), sep="\n")' \
 	  > $(LOCKING)/needed.in
@@ -166,6 +181,21 @@ lock: ## pin the newest versions that pyproject.toml allows, with their hashes
 	  { sed '/^[^#]/,$$d' deploy/$$one.lock; cat $(LOCKING)/$$one.txt; } > $(LOCKING)/lock && \
 	  mv $(LOCKING)/lock deploy/$$one.lock || exit 1; \
 	done
+
+.PHONY: lock-workflows
+lock-workflows: ## pin the newest versions around Airflow 3.3.2, with their hashes
+	$(PYTHON) -m venv --clear $(LOCKING)
+	$(LOCKING)/bin/python -m pip install -q pip-tools
+	$(LOCKING)/bin/python -c 'import tomllib; \
+	  found = tomllib.load(open("pyproject.toml", "rb")); \
+	  needed = found["project"]["dependencies"] + found["build-system"]["requires"]; \
+	  print(*needed, "editables", "apache-airflow-core==3.3.2", sep="\n")' > $(LOCKING)/needed.in
+	$(LOCKING)/bin/pip-compile -q --upgrade --generate-hashes --strip-extras --no-annotate \
+	  --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-config \
+	  -o $(LOCKING)/requirements.txt $(LOCKING)/needed.in
+	{ sed '/^[^#]/,$$d' tests/workflows/airflow.lock; cat $(LOCKING)/requirements.txt; } \
+	  > $(LOCKING)/lock
+	mv $(LOCKING)/lock tests/workflows/airflow.lock
 
 clean: ## remove what was made here (not the runs)
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis

@@ -175,13 +175,13 @@ def chosen(
     if settings is None:
         if credentials is not None:
             named.setdefault("account_id", credentials.account)
-        return resolve({name: _text(value) for name, value in named.items()}, {}, {})
+        return resolve({name: as_flag(value) for name, value in named.items()}, {}, {})
     if twice := sorted(named.keys() - {"protect"}):
         raise UsageError("settings", f"settings are given, and options besides: {twice[0]}")
     return settings
 
 
-def _text(value: object) -> Any:  # noqa: ANN401 - what `resolve` takes from a flag
+def as_flag(value: object) -> Any:  # noqa: ANN401 - what `resolve` takes from a flag
     """Return a value as a flag would give it: text, but for switches and lists."""
     if isinstance(value, bool) or value is None:
         return value

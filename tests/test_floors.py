@@ -37,14 +37,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("options", "outlets"),
     ("audience",),
     ("library",),
-    ("emulator",),
+    ("airflow", "emulator"),
     ("demo",),
     ("cli",),
     ("__init__", "__main__"),
 )
 """Modules, or packages with all that is in them, from the ground up; the longest name counts."""
 
-FAMILIES = ("core", "cli", "emulator", "render")
+FAMILIES = ("airflow", "core", "cli", "emulator", "render")
 """Packages whose modules may import each other, as long as there is no cycle."""
 
 NEVER: Mapping[str, tuple[str, ...]] = {"dispatch": ("io",), "__main__": ("__init__",)}
@@ -97,6 +97,7 @@ THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "cyclopts": ("cli", "demo"),
     "rich": ("cli", "demo"),
     "uvloop": ("cli",),
+    "airflow": ("airflow.driven", "airflow.failing", "airflow.hook", "airflow.sensor"),
 }
 NOT_IN_CORE = frozenset({"asyncio", "os", "pathlib", "time", "random", "logging", "socket"})
 
