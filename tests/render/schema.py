@@ -1,5 +1,6 @@
 """The JSON Schemas of what a run leaves: `python -m tests.render.schema` writes them to docs/."""
 
+import inspect
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,9 @@ PUBLISHED = {"report.schema.json": FullReport, "receipt.schema.json": Receipt}
 def schema(kind: type) -> str:
     """Return the schema as the file holds it."""
     found = msgspec.json.schema(kind)
+    for one in (found, *found.get("$defs", {}).values()):
+        if "description" in one:  # a docstring: from Python 3.13 on without its indentation
+            one["description"] = inspect.cleandoc(one["description"])
     found["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return msgspec.json.format(msgspec.json.encode(found, order="sorted"), indent=2).decode() + "\n"
 
