@@ -74,6 +74,7 @@ class Ceiling:
     _falls: int = 0
     _regained: bool = False
     _landed: bool = False
+    _reached: int = 0
     _maybe: int = 0
     _spread: float = 1.0
 
@@ -86,6 +87,12 @@ class Ceiling:
     def falling(self) -> bool:
         """Whether the level was lost, and none was taken at the new one."""
         return self._falls > 0 and not self._landed
+
+    def reaches(self, number: int) -> bool:
+        """Note that the `number`-th leaves; tell whether in a fall none left as that many yet."""
+        first = number > self._reached
+        self._reached = max(self._reached, number)
+        return first and self.falling
 
     def resize(self, cap: int) -> None:
         """Stay at or under another cap; one that was at the old one is at the new one."""
@@ -190,6 +197,7 @@ class Ceiling:
         """
         self.epoch += 1
         self._landed = False
+        self._reached = 0
         self._climbing = self._regained = False
         self._step = 1
         self._calm = 0

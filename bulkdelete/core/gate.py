@@ -100,12 +100,17 @@ class Gate:
         A bucket of so many per second takes too many for a while: where that may be, and where a
         refusal takes about as long as an answer, only answers tell.
         """
-        late = LATE * self._refusal_seconds
         last = self._last_left
         untold = last.epoch != self.ceiling.epoch or last.at < self._last_start
-        if untold or not 0.0 < late <= self.latency / 2 or self.broken or self.tempo.doubted:
+        unknown = not self._refusal_seconds or self._far
+        if untold or unknown or self.broken or self.tempo.doubted:
             return math.inf
-        return last.at + late
+        return last.at + LATE * self._refusal_seconds
+
+    @property
+    def _far(self) -> bool:
+        """Whether a refusal takes so long that what is in flight is not what is at work there."""
+        return LATE * self._refusal_seconds > self.latency / 2
 
     def _earliest(self, in_flight: int) -> float:
         """Return when the pace lets the next go; a try stands midway between two others."""
@@ -125,9 +130,9 @@ class Gate:
         distance = self.tempo.distance(self.latency / self.ceiling.level)
         if in_flight > self.ceiling.best:
             distance = max(distance, LEAST_STAGGER, STAGGER * self.latency / self.cap)
-        if self.ceiling.falling and not self.tempo.doubted:
-            # One at a time, so that one refusal tells: unless refusals are slow.
-            distance = max(distance, min(self._refusal_seconds, self.latency / 4))
+        if self.ceiling.reaches(in_flight) and not self.tempo.doubted:
+            # One more at a time, so that one refusal tells: unless refusals are slow.
+            distance = max(distance, min(self._refusal_seconds, self.latency / 2))
         self._last_start = now
         self._next_start = max(self._next_start, now) + distance
 
@@ -181,7 +186,9 @@ class Gate:
             return
         if tried and not flaps:
             tempo.contradict()
-        elif tempo.suspect(now, self.latency / ceiling.before, flaps=flaps, alone=alone):
+        elif not (beyond and self._far) and tempo.suspect(
+            now, self.latency / ceiling.before, flaps=flaps, alone=alone
+        ):
             ceiling.restore()
 
     def failed(self, now: float, hint: float | None, draw: float) -> None:

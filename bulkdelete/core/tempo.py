@@ -100,6 +100,7 @@ class Tempo:
         if self.spacing < natural * 0.7:
             self._keep(0.0)
             self._later = FIRST_TRY
+            self._flaps = 0
 
     def noted(self, now: float) -> None:
         """Remember a refusal, whatever it was for: something can be measured from it."""

@@ -353,11 +353,27 @@ def test_r5_what_has_not_left_yet_says_nothing() -> None:
 
 
 def test_r1_while_the_level_falls_one_refusal_tells() -> None:
-    """Starts are as far apart as a refusal takes, and never more than a quarter of a request."""
-    for seconds, distance in ((0.05, 0.05), (0.9, 0.25)):
+    """Starts are as far apart as a refusal takes, and never more than half of a request."""
+    for seconds, distance in ((0.05, 0.05), (0.9, 0.5)):
         gate, now = falls_to(6, seconds=seconds)
         leave(gate, 5, now)
         assert gate.wait(5, now) == pytest.approx(distance)
+
+
+def test_r1_a_fall_far_from_the_server_ends() -> None:
+    """Held is only what makes one more than left since: else the level would never be reached."""
+    gate, now = falls_to(11, seconds=0.4)
+    answers: list[tuple[float, Start]] = []
+    most = 0
+    for _ in range(200):
+        while gate.wait(len(answers), now) == 0.0:
+            answers.append((now + 1.0, leave(gate, len(answers) + 1, now)))
+        most = max(most, len(answers))
+        now += 0.05
+        while answers and answers[0][0] <= now:
+            gate.accepted(answers.pop(0)[1], now)
+    assert most == 11
+    assert not gate.ceiling.falling
 
 
 def test_r5_a_long_step_that_fails_keeps_what_was_taken() -> None:
@@ -446,6 +462,20 @@ def test_a_level_lost_again_and_again_is_a_matter_of_pace() -> None:
     assert gate.is_open(1, now), "a turn that was taken keeps its place"
 
 
+@pytest.mark.parametrize(("seconds", "doubted"), [(0.05, True), (0.4, False)])
+def test_a_climb_that_is_refused_far_from_the_server_is_no_matter_of_pace(
+    seconds: float, doubted: bool
+) -> None:
+    """One more slips in there between two others, and the next is refused: it is the number."""
+    gate, now = falls_to(6, seconds=seconds)
+    _, now = answers_until_a_try(gate, now + 1)
+    leave(gate, 7, now, answered=now + 1)
+    _, now = answers_until_a_try(gate, now + 1)
+    assert gate.limit > 8
+    gate.throttled(gate.started(8, now), 8, now + seconds, None, 0.5)
+    assert (gate.limit, gate.tempo.doubted) == (7, doubted)
+
+
 def test_a_refusal_with_nothing_else_out_is_a_matter_of_pace() -> None:
     """Nothing of ours can have been too many at once."""
     gate = opened(3)
@@ -485,6 +515,7 @@ def test_a_pace_is_tried_to_be_shorter_rarely_and_later_each_time() -> None:
         now += 1
         leave(gate, 2, now - 1, answered=now)
     assert not gate.tempo.active
+    assert not gate.tempo.doubted, "and what led to it is forgotten"
 
 
 def test_a_pace_that_does_not_explain_it_is_dropped() -> None:

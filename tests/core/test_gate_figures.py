@@ -36,6 +36,13 @@ def test_r1_a_limit_that_is_hidden_is_found_and_kept(name: str) -> None:
     assert rejected <= 0.5
 
 
+def test_r5_far_from_the_server_a_moving_limit_is_followed() -> None:
+    """Where a refusal takes two fifths of a request, too: it once never came back to the level."""
+    use, rejected = medians(SCENARIOS["15-6-15, far"])
+    assert use >= 93
+    assert rejected <= 2
+
+
 @pytest.mark.parametrize(
     ("controller", "use", "rejected"),
     [("AIMD x0.5", 78, 1.0), ("AIMD x0.9", 96, 3.9), ("Vector ARC", 93, 40)],

@@ -69,8 +69,21 @@ def _any_length(scenario: Scenario) -> Scenario:
 
 THREE_ONE_THREE = Scenario("3-1-3", 3, ((3, 300), (1, 300), (3, 300)), moving=True)
 FIFTEEN = Scenario("15-6-15", 15, ((15, 700), (6, 700), (15, 700)), moving=True)
-BURSTS = Scenario("neighbour in bursts", 3, ((3, 2000),), neighbour=Neighbour(2, 60, 60))
+BURSTS = Scenario(
+    "neighbour in bursts", 3, ((3, 2000),), neighbour=Neighbour(2, 60, 60), moving=True
+)
+TUNED_RISES = (
+    Scenario("1 then 2", 2, ((1, 500), (2, 1200)), spread=0.25, moving=True),
+    Scenario("2 then 4", 4, ((2, 300), (4, 1500)), spread=0.15, moving=True),
+    Scenario("4-3-4", 4, ((4, 600), (3, 900), (4, 600)), spread=0.2, moving=True),
+)
 BUCKET = Scenario("token bucket", 15, ((15, 2000),), rate=Rate(9.4, 20.0), moving=True)
+
+
+def _far(scenario: Scenario) -> Scenario:
+    """Two fifths of the time from start to answer are the way: a refusal takes as long as those."""
+    return replace(scenario, name=f"{scenario.name}, far", hop=0.2, latency=0.6)
+
 
 PUBLISHED = (
     Scenario("15 under 17", 17, ((15, 5000),), hop=0.007, tail=0.15, moving=True),
@@ -96,7 +109,7 @@ TUNED = (
     FIFTEEN,
     _any_length(THREE_ONE_THREE),
     _any_length(FIFTEEN),
-    replace(BURSTS, moving=True),
+    BURSTS,
     replace(BURSTS, name="one slot left free", cap=2, neighbour=Neighbour(1, 60, 60)),
     BUCKET,
     Scenario("bucket beneath 3", 3, ((3, 2000),), rate=Rate(1.5, 5.0), moving=True),
@@ -110,6 +123,8 @@ TUNED = (
     Scenario("5 % of 5xx", 3, ((3, 2000),), errors=0.05),
     Scenario("outage of 60 s", 3, ((3, 2000),), outage=(200.0, 60.0)),
     Scenario("queues, never refuses", 15, ((6, 2000),), queues=True),
+    *(_any_length(one) for one in TUNED_RISES),
+    *(_far(one) for one in (_hidden(2, 3), _hidden(6, 15), THREE_ONE_THREE, FIFTEEN, BURSTS)),
 )
 
 HELD_OUT_MOVING = (
