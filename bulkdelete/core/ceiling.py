@@ -29,9 +29,12 @@ WORTH = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How many answers pass before one more is tried: `first`, times `growth` a failed try.
+    """How many answers pass before one more is tried: `first`, and a share more each failed try.
 
-    The higher the level, the less is one more worth, and the longer it may take.
+    The higher the level, the less is one more worth, and the longer it may take. What has stood
+    for long will, most likely, stand for as long again: then what a wait loses and what a failed
+    try loses are least together where the wait grows with the root of the time, which is what a
+    wait does that grows by the same each time.
     """
 
     first: float
@@ -39,13 +42,13 @@ class Patience:
 
     def answers(self, level: int, failed: int) -> float:
         """Return the number of answers to wait for at a level, after so many failed tries."""
-        return self.first * math.pow(level, WORTH) * self.growth ** min(failed, 40)
+        return self.first * math.pow(level, WORTH) * (1.0 + self.growth * failed)
 
 
-REGAIN = Patience(25.0, 1.01)
+REGAIN = Patience(25.0, 0.01)
 """For a level that worked before, in this process."""
 
-EXPLORE = Patience(45.0, 1.6)
+EXPLORE = Patience(50.0, 1.0)
 """For a level that never did."""
 
 

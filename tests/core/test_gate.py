@@ -284,7 +284,7 @@ def test_r5_each_failed_try_makes_the_next_one_later(worked: bool) -> None:
         gate.throttled(gate.started(2, now), 2, now + 0.1, None, 0.5)
         assert gate.limit == 1
     patience = REGAIN if worked else EXPLORE
-    assert waits == [math.ceil(patience.first * patience.growth**failed) for failed in range(4)]
+    assert waits == [math.ceil(patience.answers(1, failed)) for failed in range(4)]
 
 
 def test_r5_a_climb_to_what_once_worked_takes_longer_steps() -> None:
@@ -409,7 +409,7 @@ def test_r5_a_try_that_slipped_in_between_two_others_is_no_level_that_worked() -
         assert gate.limit == 2
         now += 2
     first = EXPLORE.answers(2, 0)
-    assert waits == [math.ceil(first * 1.6**failed) for failed in range(3)]
+    assert waits == [math.ceil(first * (1 + failed)) for failed in range(3)]
     _, now = answers_until_a_try(gate, now)
     leave(gate, 3, now, answered=now + 1)
     steady(gate, 3, now + 1, PROOF * 3)
@@ -417,9 +417,10 @@ def test_r5_a_try_that_slipped_in_between_two_others_is_no_level_that_worked() -
     assert gate.ceiling._failed == 0
 
 
-def test_patience_has_an_end() -> None:
-    """However often a try failed, the number stays one."""
-    assert Patience(10, 2).answers(4, 10**6) == Patience(10, 2).answers(4, 40)
+def test_patience_grows_by_the_same_each_time() -> None:
+    """So it grows as the root of the time; with the level, it grows as that one's root."""
+    assert [Patience(10, 1).answers(1, failed) for failed in range(4)] == [10, 20, 30, 40]
+    assert [Patience(10, 0.5).answers(4, failed) for failed in range(3)] == [20, 30, 40]
 
 
 def flap(gate: Gate, now: float) -> float:
