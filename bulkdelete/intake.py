@@ -17,11 +17,12 @@ from bulkdelete.core import guards
 from bulkdelete.core.anomaly import Night, check_anomaly
 from bulkdelete.core.plan import Plan, changes
 from bulkdelete.core.target import is_loopback
+from bulkdelete.core.urls import MASK, Url, url_of
 from bulkdelete.errors import UsageError
 from bulkdelete.io import files, source
 from bulkdelete.io.rundir import Draft, RunDir
 from bulkdelete.planning import Planned, Wish
-from bulkdelete.reading import STDIN, Part
+from bulkdelete.reading import STDIN, Part, sum_of
 from bulkdelete.settings import Settings
 from bulkdelete.version import __version__
 
@@ -60,8 +61,8 @@ class Intake:
             parts: tuple[Part, ...] = (Part(self.draft.spool_path(), STDIN),)
             inputs: tuple[str, ...] = (STDIN,)
         else:
-            paths = source.expand(self._inputs)
-            parts = tuple(Part(path, str(path)) for path in paths)
+            places = await source.expanded(self._inputs)
+            parts = tuple(Part(place, str(place)) for place in places)
             inputs = _absolute(self._inputs)
         settings = self.settings
         self.nights = runs.nights(inputs, settings)
@@ -97,7 +98,8 @@ class Intake:
 
     async def same(self, wish: Wish, found: runs.Found) -> list[str]:
         """Name what differs between an earlier plan and what is asked for now."""
-        self.sums = tuple([(await source.fingerprint(part.path)).sha256 for part in wish.parts])
+        known = dict(zip(wish.parts, found.plan.parts, strict=False))
+        self.sums = tuple([await sum_of(part, known.get(part)) for part in wish.parts])
         quick = await runs.quick_differences(found, wish, self.sums)
         if quick is not None:
             return quick
@@ -148,7 +150,8 @@ class Intake:
 
 def _absolute(words: Sequence[str]) -> tuple[str, ...]:
     """Return the inputs as they were named (globs are not resolved), from the root on."""
-    return tuple(str(Path(word).absolute()) for word in words)
+    urls = [url_of(word) for word in words]
+    return tuple(str(url or Path(word).absolute()) for word, url in zip(words, urls, strict=True))
 
 
 def _runs_place(settings: Settings) -> Path:
@@ -177,9 +180,12 @@ def check_limits(plan: Plan, settings: Settings) -> None:
 def parts_of(run: RunDir, plan: Plan, moved: Sequence[str] = ()) -> tuple[Part, ...]:
     """Return the parts of a plan: where they were, or where they are said to be now."""
     if moved:
-        return tuple(Part(path, str(path)) for path in source.expand(moved))
+        return tuple(Part(place, str(place)) for place in source.expand(moved))
     found = []
     for facts in plan.parts:
+        if (url := url_of(facts.path)) is not None:
+            found.append(_elsewhere(url))
+            continue
         path = run.spool_path if facts.path == STDIN else Path(facts.path)
         if not path.exists():
             raise UsageError(
@@ -189,6 +195,23 @@ def parts_of(run: RunDir, plan: Plan, moved: Sequence[str] = ()) -> tuple[Part, 
             )
         found.append(Part(path, STDIN if facts.path == STDIN else facts.path))
     return tuple(found)
+
+
+def _elsewhere(url: Url) -> Part:
+    if url.text.endswith(f"?{MASK}"):
+        raise UsageError(
+            "input_missing",
+            f"{url}: what follows the question mark may be a secret and was not kept; nothing "
+            "was sent",
+            "name the address again: bulkdelete apply RUN_DIR --input URL",
+        )
+    return Part(source.remote(url), str(url))
+
+
+def not_kept(inputs: Sequence[str]) -> tuple[str, ...]:
+    """Return the inputs as they were named now, if a plan does not hold all of one; else none."""
+    urls = map(url_of, inputs)
+    return tuple(inputs) if any(url is not None and url.secret for url in urls) else ()
 
 
 def refuse_emulator(settings: Settings) -> None:

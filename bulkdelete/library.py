@@ -26,7 +26,14 @@ from bulkdelete.core.timeline import Timeline
 from bulkdelete.core.verification import Scope, Verification, Wish
 from bulkdelete.errors import BulkdeleteError, IntegrityError, UsageError
 from bulkdelete.events import Ended, Removed, Wrote
-from bulkdelete.intake import Intake, check_limits, check_region, parts_of, refuse_emulator
+from bulkdelete.intake import (
+    Intake,
+    check_limits,
+    check_region,
+    not_kept,
+    parts_of,
+    refuse_emulator,
+)
 from bulkdelete.io.columnar import check_extra
 from bulkdelete.io.rundir import KILL_FILE, RunDir
 from bulkdelete.options import (
@@ -100,7 +107,7 @@ async def run(
         if isinstance(found, Report):
             told.told(Ended(found))
             return found
-        job = _job(found, found.plan(), chose, asked)
+        job = _job(found, found.plan(), chose, asked, not_kept(words(inputs)))
         return await _deliver(job, Approver(found, consent(options), chose, told.ask), told)
 
     return await _told_besides(chose, audience, body, dry_run=dry_run)

@@ -117,7 +117,8 @@ async def make_plan(wish: Wish, key: bytes, *, tool: str, created: float) -> Pla
     chosen = None if wish.selection.sample is None else await _sample(wish)
     sketcher = _sketcher(wish.sketch_seed)
     try:
-        seen = _seen(wish.parts, wish.memory // _SHARE, sketcher)
+        size = sum([(await source.facts(part.path)).size for part in wish.parts])
+        seen = _seen(size, wish.memory // _SHARE, sketcher)
         survey = _Survey(wish, key, rules, seen, _selector(wish, chosen), created)
         await survey.read_all()
     except MemoryFullError:
@@ -202,7 +203,7 @@ class _Survey:
 
     async def _read(self, number: int, part: Part) -> None:
         layout = await layout_of(part, self._wish.reading)
-        self._list_times.append(part.path.stat().st_mtime)
+        self._list_times.append((await source.facts(part.path)).modified)
         if layout.empty:
             self._parts.append(await _empty_part(part))
             return
@@ -224,27 +225,20 @@ class _Survey:
         async for batch in batches(part, layout, hasher=hasher, keep_cells=keep_cells):
             self._active = activity(batch) if activity else frozenset()
             if self._index.records == before:
-                self._expect(part, batch)
+                await self._expect(part, batch)
             self._mark(number, batch)
             self._take(part, batch)
-        self._parts.append(
-            plans.PartFacts(
-                path=_path(part),
-                sha256=hasher.hexdigest(),
-                size=part.path.stat().st_size,
-                records=self._index.records - before,
-            )
-        )
+        self._parts.append(await _facts(part, hasher, self._index.records - before))
 
     async def _check_own(self, part: Part, layout: Layout) -> None:
         """Refuse an outcome file of our own that must not be sent, or not any more."""
         for state, until in sorted(await own_marks(part, layout), key=_gravest_first):
             guards.check_own_file(part.name, state, until, self._now)
 
-    def _expect(self, part: Part, batch: Batch) -> None:
+    async def _expect(self, part: Part, batch: Batch) -> None:
         """Guess from the first batch how many IDs a part of one kind holds; an archive, fewer."""
         if isinstance(batch.kinds, Kind):
-            blocks = part.path.stat().st_size / BLOCK
+            blocks = (await source.facts(part.path)).size / BLOCK
             guess = self._planned[batch.kinds] + int(len(batch.ids) * max(1.0, blocks * 1.02))
             self._seen.expect(min(guess, _GUESS), batch.kinds)
 
@@ -444,12 +438,20 @@ def _sum(path: "Path | None") -> str:
 
 
 async def _empty_part(part: Part) -> plans.PartFacts:
-    found = await source.fingerprint(part.path)
-    return plans.PartFacts(path=_path(part), sha256=found.sha256, size=found.size, records=0)
+    hasher = FileHash()
+    await source.take(part.path, hasher)
+    return await _facts(part, hasher, 0)
 
 
-def _path(part: Part) -> str:
-    return STDIN if part.name == STDIN else str(part.path.absolute())
+async def _facts(part: Part, hasher: FileHash, records: int) -> plans.PartFacts:
+    found = await source.facts(part.path)
+    return plans.PartFacts(
+        path=STDIN if part.name == STDIN else source.kept_as(part.path),
+        sha256=hasher.hexdigest(),
+        size=found.size,
+        records=records,
+        version=found.version,
+    )
 
 
 def _gravest_first(mark: tuple[State, float]) -> bool:
@@ -467,9 +469,9 @@ def _sketcher(seed: int | None) -> "Sketcher | None":
     return Sketcher(seed, hashes, MADE_BY)
 
 
-def _seen(parts: "Sequence[Part]", memory: int, sketcher: "Sketcher | None") -> Seen:
+def _seen(size: int, memory: int, sketcher: "Sketcher | None") -> Seen:
     """Return the quick way to find repetitions if its extra is installed and it pays."""
-    if sum(part.path.stat().st_size for part in parts) < _LARGE:
+    if size < _LARGE:
         return SeenIds(memory, sketcher)
     try:
         from bulkdelete.core.hashtable import SeenHashes  # noqa: PLC0415 - an extra

@@ -7,7 +7,6 @@ import json
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import compress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkdelete.core.chunks import Chunker
@@ -17,7 +16,7 @@ from bulkdelete.core.outcomes import MARKER, read_mark, unescape
 from bulkdelete.core.records import open_parser
 from bulkdelete.core.selection import normalised
 from bulkdelete.core.tables import table_layout
-from bulkdelete.errors import InputError, IntegrityError
+from bulkdelete.errors import InputError, IntegrityError, Stopped
 from bulkdelete.io import source, tables
 from bulkdelete.io.inflating import BLOCK
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from bulkdelete.core import index as codes
     from bulkdelete.core.digests import FileHash
     from bulkdelete.core.model import Batch, Chunk
-    from bulkdelete.core.plan import Plan
+    from bulkdelete.core.plan import PartFacts, Plan
     from bulkdelete.core.progress import Progress
     from bulkdelete.io.rundir import IndexFile
 
@@ -40,7 +39,7 @@ STDIN = "-"
 class Part:
     """One input file; `name` is how it is called in messages."""
 
-    path: Path
+    path: source.Place
     name: str
 
 
@@ -188,13 +187,24 @@ def reading_of(plan: "Plan") -> Reading:
 
 
 async def check_unchanged(plan: "Plan", parts: "Sequence[Part]") -> None:
-    """Hash the parts again; IntegrityError (`input_changed`) unless they are the plan's."""
+    """Hash the parts again; IntegrityError (`input_changed`) unless they are the plan's.
+
+    What is elsewhere is not read again while its store says that it is still the same version.
+    """
     if len(parts) != len(plan.parts):
         raise _changed(f"{len(parts)} files instead of {len(plan.parts)}")
     for part, facts in zip(parts, plan.parts, strict=True):
-        found = await source.fingerprint(part.path)
-        if (found.sha256, found.size) != (facts.sha256, facts.size):
+        if await sum_of(part, facts) != facts.sha256:
             raise _changed(f"{part.name} is not the file of the plan")
+
+
+async def sum_of(part: Part, known: "PartFacts | None") -> str:
+    """Return the SHA-256 of a part; read again, unless a store vouches that it is the known one."""
+    if known is not None and known.version:
+        found = await source.facts(part.path)
+        if found.firm and (found.version, found.size) == (known.version, known.size):
+            return known.sha256
+    return (await source.fingerprint(part.path)).sha256
 
 
 def _changed(what: str) -> IntegrityError:
@@ -256,10 +266,7 @@ async def planned_chunks(
         if start is not None and number < start.part:
             continue
         at = start if start is not None and number == start.part else None
-        layout = await layout_of(part, reading)
-        async for batch in batches(
-            part, layout, offset=at.offset if at else 0, line=at.line if at else 1
-        ):
+        async for batch in _again(part, reading, at):
             if record + len(batch.ids) > plan.counts.read:
                 raise _changed_meanwhile(f"{part.name} has more records")
             others = index.codes(record, len(batch.ids))
@@ -273,6 +280,26 @@ async def planned_chunks(
     for chunk in chunker.close():
         if chunk.seq >= skip_to:
             yield chunk
+
+
+async def _again(
+    part: Part, reading: Reading, at: "codes.Mark | None"
+) -> "AsyncGenerator[Batch, None]":
+    """Read a part that was read before; who does not let us in any more may do so later."""
+    try:
+        layout = await layout_of(part, reading)
+        async for batch in batches(
+            part, layout, offset=at.offset if at else 0, line=at.line if at else 1
+        ):
+            yield batch
+    except InputError as error:
+        if error.code != "input_forbidden":
+            raise
+        raise Stopped(
+            "input_withdrawn",
+            f"{error}; nothing more was sent",
+            f"{error.hint}; then: bulkdelete apply RUN_DIR, with --input for another address",
+        ) from error
 
 
 def kept(batch: "Batch", others: "dict[int, int]") -> "Iterator[tuple[Kind, list[str]]]":

@@ -15,7 +15,7 @@ from bulkdelete.core.report import balance
 from bulkdelete.errors import BulkdeleteError, GuardError, IntegrityError
 from bulkdelete.io.journal import Journal, LogFile
 from bulkdelete.io.rundir import RunDir, runs_in
-from bulkdelete.io.source import fingerprint
+from bulkdelete.io.source import fingerprint, kept_as
 from bulkdelete.planning import said
 from bulkdelete.reading import STDIN
 from bulkdelete.reporting import day
@@ -87,7 +87,7 @@ def matching(
 def _same(plan: "Plan", wish: "Wish", sums: "tuple[str, ...]") -> bool:
     if STDIN in wish.inputs:
         return plan.inputs == wish.inputs and tuple(part.sha256 for part in plan.parts) == sums
-    paths = tuple(str(part.path.absolute()) for part in wish.parts)
+    paths = tuple(kept_as(part.path) for part in wish.parts)
     return plan.inputs == wish.inputs or tuple(part.path for part in plan.parts) == paths
 
 

@@ -42,7 +42,7 @@ def inspect(
                 "input_missing", "name the files to look at", "bulkdelete inspect FILE"
             )
         said = settings_of(output, reading).reading
-        parts = [Part(path, str(path)) for path in source.expand(inputs)]
+        parts = [Part(place, str(place)) for place in await source.expanded(inputs)]
         looks: list[Look] = []
         for part in parts:
             # What was guessed for the first holds for all, as in one plan.
@@ -79,8 +79,10 @@ async def _look(part: "Part", said: Any) -> "Look":  # noqa: ANN401 - a Reading
 
 def _command(inputs: "Sequence[str]", first: "Look") -> str:
     from bulkdelete.core.looks import flags
+    from bulkdelete.core.urls import masked
 
-    words = ["bulkdelete", "plan", *(f"./{one}" if one.startswith("-") else one for one in inputs)]
+    named = [f"./{one}" if one.startswith("-") else masked(one) for one in inputs]
+    words = ["bulkdelete", "plan", *named]
     return shlex.join([*words, *flags(first.reading)])
 
 
@@ -96,7 +98,7 @@ async def _facts(part: "Part", one: "Look") -> dict[str, Any]:
         column["name"] = _shown(column["name"])
     return {
         "path": part.name,
-        "bytes": part.path.stat().st_size,
+        "bytes": (await source.facts(part.path)).size,
         "compression": await source.compression_of(part.path),
         "format": layout.format.value,
         "empty": layout.empty,

@@ -71,13 +71,17 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     chunks: int
 
 
-class PartFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """One input file: where it was, its bytes (as stored) and how many IDs were read from it."""
+class PartFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One input file: where it was, its bytes (as stored) and how many IDs were read from it.
+
+    `version` is how a store tells one state of it from another; "" of a file here.
+    """
 
     path: str
     sha256: str
     size: int
     records: int
+    version: str = ""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):

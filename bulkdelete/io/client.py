@@ -6,7 +6,6 @@ machine counts as sent, unless it is certain that not a byte of the request did.
 """
 
 import asyncio
-import os
 import ssl
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -21,6 +20,7 @@ from bulkdelete.core.target import MAX_ANSWER, is_loopback, is_private
 from bulkdelete.errors import UsageError
 from bulkdelete.io.connections import Connector, UnaskedError, WithheldError, cleared_by
 from bulkdelete.io.names import NotPublicError, PublicNames
+from bulkdelete.io.tls import verifying
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -28,19 +28,6 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 _EMULATOR_ACCOUNT = "EMULATOR"
-
-
-def _tls() -> ssl.SSLContext:
-    if os.environ.get("SSLKEYLOGFILE"):
-        raise UsageError(
-            "sslkeylogfile",
-            "SSLKEYLOGFILE is set: it would write the session's keys, and with them the passcode, "
-            "to a file",
-            "unset SSLKEYLOGFILE",
-        )
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 class Client:
@@ -69,7 +56,7 @@ class Client:
             total=timeout, sock_connect=min(CONNECT_SECONDS, timeout)
         )
         self._connections = connections
-        self._tls = tls if tls is not None or parts.scheme == "http" else _tls()
+        self._tls = tls if tls is not None or parts.scheme == "http" else verifying()
 
     async def __aenter__(self) -> Self:
         connector = Connector(

@@ -1,22 +1,16 @@
 """Names to addresses: public ones only, and without holding anything up.
 
-Each look-up has a thread of its own that nobody waits for: a resolver that stays silent holds the
-loop's own threads for half a minute, and with them the end of a process that was told to leave.
+A resolver that stays silent takes half a minute: each look-up is left alone when nobody waits.
 """
 
-import asyncio
 import ipaddress
 import socket
-import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bulkdelete.core.target import is_loopback
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bulkdelete.io.threads import aside
 
 Found = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]]
 
@@ -59,24 +53,8 @@ def _allowed(text: str, *, here: bool) -> bool:
 
 
 async def _look_up(host: str, port: int, family: socket.AddressFamily) -> Found:
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Found] = loop.create_future()
+    def ask() -> Found:
+        flags = socket.AI_ADDRCONFIG
+        return list(socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags))
 
-    def settle(settled: "Callable[[Any], None]", value: object) -> None:
-        if not future.done():
-            settled(value)
-
-    def ask() -> None:
-        settled: Callable[[Any], None] = future.set_result
-        value: object
-        try:
-            value = socket.getaddrinfo(
-                host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-            )
-        except Exception as error:  # noqa: BLE001 - whoever waits is told of it
-            settled, value = future.set_exception, error
-        with suppress(RuntimeError):  # the loop may be gone by now
-            loop.call_soon_threadsafe(settle, settled, value)
-
-    threading.Thread(target=ask, name="names", daemon=True).start()
-    return await future
+    return await aside(ask, "names")

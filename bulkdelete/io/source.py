@@ -1,7 +1,7 @@
-"""Input files as blocks of bytes: opened once, hashed as they are stored, inflated on the way.
+"""Input as blocks of bytes: opened once, hashed as it is stored, inflated on the way.
 
-Compression and UTF-16 are known by content, not by name. Whatever is not a regular file is
-refused, before any of it is believed.
+It is a file here, or an object elsewhere. Compression and UTF-16 are known by content, not by name.
+Whatever is not a regular file is refused, before any of it is believed.
 """
 
 import asyncio
@@ -10,20 +10,30 @@ import os
 import stat
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 import aiofiles
 
 from bulkdelete.core.digests import FileHash
 from bulkdelete.core.transcoding import FromUtf16, is_utf16
+from bulkdelete.core.urls import url_of
 from bulkdelete.errors import InputError
 from bulkdelete.io.inflating import BLOCK, LONGEST_MAGIC, compression, open_archive
+from bulkdelete.io.remote import Facts, Remote, RemoteFile, RemoteStream
+from bulkdelete.io.threads import aside
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from aiofiles.threadpool.binary import AsyncFileIO
+
+    from bulkdelete.core.urls import Url
+
+
+Place = Path | Remote
+"""Where a list is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,45 +44,108 @@ class Fingerprint:
     size: int
 
 
-def expand(inputs: "Sequence[str]") -> tuple[Path, ...]:
-    """Return the files that `inputs` name, in their order; what a glob matches is sorted.
+def expand(inputs: "Sequence[str]") -> "tuple[Place, ...]":
+    """Return what `inputs` name, in their order; what a glob or a prefix stands for is sorted.
 
-    InputError `input_missing` when a file is not there, or a glob matches nothing.
+    InputError `input_missing` when a file is not there, or a glob matches nothing; of what is
+    elsewhere only globs and prefixes are looked at (this blocks).
     """
-    found: list[Path] = []
+    found: list[Place] = []
     for one in inputs:
-        if Path(one).exists():
-            found.append(Path(one))
-            continue
-        matches = sorted(glob.glob(one, recursive=True))  # noqa: PTH207 - keeps the path as given
+        url = url_of(one)
+        matches: list[Path] | list[Remote]
+        if url is not None:
+            matches = _remotes(url)
+        elif Path(one).exists():
+            matches = [Path(one)]
+        else:
+            # The glob keeps the path as it was given.
+            matches = list(map(Path, sorted(glob.glob(one, recursive=True))))  # noqa: PTH207
         if not matches:
             raise InputError(
                 "input_missing",
                 "no such file, or nothing matches",
                 "check the path; quote a glob so that the shell leaves it alone",
-                where=one,
+                where=one if url is None else str(url),
             )
-        found.extend(map(Path, matches))
+        found.extend(matches)
     return tuple(found)
 
 
+async def expanded(inputs: "Sequence[str]") -> "tuple[Place, ...]":
+    """Do the same, and hold nothing up meanwhile."""
+    return await aside(partial(expand, inputs), "list")
+
+
+def _remotes(url: "Url") -> list[Remote]:
+    if not url.pattern:
+        return [remote(url)]
+    from bulkdelete.io.stores import found_under  # noqa: PLC0415 - loaded where there is a store
+
+    found = found_under(url)
+    if not found and "*" not in url.text and not url.text.endswith("/"):
+        found = [url]  # a name with brackets in it is a name, too
+    return list(map(remote, found))
+
+
+def remote(url: "Url") -> Remote:
+    """Return the one object of an address, whatever signs are in its name; nothing is asked yet."""
+    # What speaks to stores or servers is loaded where there is one.
+    if url.web:
+        from bulkdelete.io.web import Web  # noqa: PLC0415
+
+        return Remote(url, Web)
+    from bulkdelete.io.stores import Object  # noqa: PLC0415
+
+    return Remote(url, Object)
+
+
+async def facts(place: Place) -> Facts:
+    """Return size, time of the last change, and version ("" of a file here). InputError."""
+    if isinstance(place, Remote):
+        return await aside(place.facts, "remote")
+    try:
+        found = place.stat()
+    except OSError as error:
+        raise _unreadable(str(place), error) from error
+    return Facts(found.st_size, found.st_mtime, "", firm=False)
+
+
+def kept_as(place: Place) -> str:
+    """Return a place as it is written down: from the root on; of an address, nothing secret."""
+    return str(place) if isinstance(place, Remote) else str(place.absolute())
+
+
+def opened(place: Place) -> BinaryIO:
+    """Open for who jumps about, and blocks. InputError; who is done calls `check_same`."""
+    if isinstance(place, Remote):
+        return cast("BinaryIO", RemoteFile(place))
+    return os.fdopen(open_regular(place), "rb")
+
+
+async def check_same(place: Place) -> None:
+    """IntegrityError when what is elsewhere is not what was looked at first any more."""
+    if isinstance(place, Remote):
+        await aside(place.check, "remote")
+
+
 async def blocks(
-    path: Path, *, skip: int = 0, hasher: "FileHash | None" = None
+    place: Place, *, skip: int = 0, hasher: "FileHash | None" = None
 ) -> "AsyncGenerator[bytes, None]":
-    """Yield a file's content, inflated and in UTF-8, in blocks <= 512 KiB, from byte `skip` on.
+    """Yield a list's content, inflated and in UTF-8, in blocks <= 512 KiB, from byte `skip` on.
 
     `hasher` is fed with all bytes as they are stored. InputError: `not_a_file`,
     `input_unreadable`, `archive_unsupported`, `archive_junk`, `archive_corrupt`, `archive_bomb`,
     and after the last whole block `truncated_archive` or `truncated_text`.
     """
-    file = await _open(path)
+    stream = await _open(place)
     try:
-        raw = await _read(file, path)
-        content = _Content(raw, path)
+        raw = await stream.read()
+        content = _Content(raw, place)
         if skip and hasher is None and content.as_stored(raw):
-            await file.seek(skip)
-            raw, skip = await _read(file, path), 0
-        async with aclosing(_stored(file, path, raw, hasher)) as stored:
+            await stream.seek(skip)
+            raw, skip = await stream.read(), 0
+        async with aclosing(_stored(stream, raw, hasher)) as stored:
             async for one in stored:
                 for block in content.feed(one):
                     if wanted := block[skip:]:
@@ -83,51 +156,53 @@ async def blocks(
                 yield wanted
             skip = max(0, skip - len(block))
     finally:
-        await file.close()
+        await stream.close()
 
 
 async def _stored(
-    file: "AsyncFileIO", path: Path, raw: bytes, hasher: "FileHash | None"
+    stream: "Stream", raw: bytes, hasher: "FileHash | None"
 ) -> "AsyncGenerator[bytes, None]":
-    """Yield `raw` and the rest of a file, as they are stored."""
+    """Yield `raw` and the rest of a stream, as they are stored."""
     while raw:
         # The next block is read while our caller parses this one.
-        ahead = asyncio.create_task(_read(file, path))
+        ahead = asyncio.create_task(stream.read())
         try:
             await asyncio.sleep(0)  # so that reading begins
             if hasher is not None:
                 hasher.update(raw)
             yield raw
-        finally:
-            raw = await ahead
+        except BaseException:
+            await stream.drop(ahead)
+            raise
+        raw = await ahead
 
 
-async def compression_of(path: Path) -> str | None:
-    """Name the compression of a file; None when there is none."""
-    file = await _open(path)
+async def compression_of(place: Place) -> str | None:
+    """Name the compression of a list; None when there is none."""
+    stream = await _open(place)
     try:
-        return compression(await _read(file, path))
+        return compression(await stream.read())
     finally:
-        await file.close()
+        await stream.close()
 
 
-async def fingerprint(path: Path) -> Fingerprint:
-    """Read a file as it is stored. InputError: `not_a_file`, `input_unreadable`."""
+async def fingerprint(place: Place) -> Fingerprint:
+    """Read a list as it is stored. InputError: `not_a_file`, `input_unreadable`."""
     hasher = FileHash()
-    size = await take(path, hasher)
+    size = await take(place, hasher)
     return Fingerprint(hasher.hexdigest(), size)
 
 
-async def take(path: Path, hasher: FileHash) -> int:
-    """Feed `hasher` with a file as it is stored; return its size."""
+async def take(place: Place, hasher: FileHash) -> int:
+    """Feed `hasher` with a list as it is stored; return its size."""
     size = 0
-    file = await _open(path)
+    stream = await _open(place)
     try:
-        while raw := await _read(file, path):
+        while raw := await stream.read():
             hasher.update(raw)
             size += len(raw)
     finally:
-        await file.close()
+        await stream.close()
     return size
 
 
@@ -189,18 +264,54 @@ def open_regular(path: Path) -> int:
         raise _unreadable(str(path), error) from error
 
 
-async def _open(path: Path) -> "AsyncFileIO":
-    try:
-        return await aiofiles.open(str(path), "rb", buffering=0, opener=_open_regular)
-    except OSError as error:
-        raise _unreadable(str(path), error) from error
+class Stream(Protocol):
+    """Bytes as they are stored, in order."""
+
+    async def read(self) -> bytes:
+        """Return the next ones, `BLOCK` at most; b"" at the end."""
+        ...
+
+    async def seek(self, place: int, /) -> object:
+        """Go on from this byte."""
+
+    async def drop(self, ahead: "asyncio.Task[bytes]", /) -> object:
+        """End a read that is under way, and that nobody wants any more."""
+
+    async def close(self) -> None:
+        """Let go of it."""
 
 
-async def _read(file: "AsyncFileIO", path: Path) -> bytes:
+class _File:
+    """The stream of a file here."""
+
+    def __init__(self, file: "AsyncFileIO", path: Path) -> None:
+        self._file = file
+        self._path = path
+        self.seek = file.seek
+        self.close = file.close
+
+    async def read(self) -> bytes:
+        try:
+            return await self._file.read(BLOCK)
+        except OSError as error:
+            raise _unreadable(str(self._path), error) from error
+
+    @staticmethod
+    async def drop(ahead: "asyncio.Task[bytes]") -> None:
+        # A thread is at it: only after that may the file be closed.
+        await asyncio.wait((ahead,))
+        if not ahead.cancelled():
+            ahead.exception()
+
+
+async def _open(place: Place) -> Stream:
+    if isinstance(place, Remote):
+        return RemoteStream(place)
     try:
-        return await file.read(BLOCK)
+        file = await aiofiles.open(str(place), "rb", buffering=0, opener=_open_regular)
     except OSError as error:
-        raise _unreadable(str(path), error) from error
+        raise _unreadable(str(place), error) from error
+    return _File(file, place)
 
 
 def _unreadable(name: str, error: OSError) -> InputError:
@@ -210,8 +321,8 @@ def _unreadable(name: str, error: OSError) -> InputError:
 class _Content:
     """What a file holds: inflated, and UTF-16 turned into UTF-8."""
 
-    def __init__(self, head: bytes, path: Path) -> None:
-        self._where = str(path)
+    def __init__(self, head: bytes, place: Place) -> None:
+        self._where = str(place)
         self._inflater = open_archive(head, self._where)
         self._text: FromUtf16 | None = None
         self._known = False

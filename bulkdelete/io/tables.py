@@ -4,11 +4,11 @@ Only the columns that are needed are read, a few thousand rows at a time, in a t
 such a part is a record: the offset of a batch is the number of its first one, its line one more.
 """
 
-import asyncio
 import json
 import os
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,15 @@ from bulkdelete.core.lists import items
 from bulkdelete.core.model import Batch, Kind
 from bulkdelete.core.tables import Holds, TableColumn
 from bulkdelete.errors import InputError, UsageError
-from bulkdelete.io.source import open_regular
+from bulkdelete.io.source import check_same, opened
+from bulkdelete.io.threads import aside
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
-    from pathlib import Path
     from typing import BinaryIO
 
     from bulkdelete.core.layout import Layout
+    from bulkdelete.io.source import Place
 
 ROWS = 16_384
 """Rows in a batch."""
@@ -41,16 +42,16 @@ def table_format(head: bytes) -> Format | None:
     return _MAGICS.get(head[:4])
 
 
-async def schema(path: "Path") -> tuple[list[str], list[TableColumn]]:
+async def schema(place: "Place") -> tuple[list[str], list[TableColumn]]:
     """Return the names of a table's columns, and all leaves under them.
 
     InputError `table_corrupt`; UsageError `missing_extra`.
     """
-    return await asyncio.to_thread(_schema, path)
+    return await aside(partial(_schema, place), "table")
 
 
-def _schema(path: "Path") -> tuple[list[str], list[TableColumn]]:
-    with _opened(path) as file, _read_errors(path):
+def _schema(place: "Place") -> tuple[list[str], list[TableColumn]]:
+    with _opened(place) as file, _read_errors(place):
         found = _Table(file).schema
         leaves = [
             leaf
@@ -61,29 +62,30 @@ def _schema(path: "Path") -> tuple[list[str], list[TableColumn]]:
 
 
 async def batches(
-    path: "Path", layout: "Layout", *, first: int, keep_cells: bool
+    place: "Place", layout: "Layout", *, first: int, keep_cells: bool
 ) -> "AsyncGenerator[Batch, None]":
     """Yield a table's records from record number `first` on."""
-    with _opened(path) as file:
-        rows = _batches(path, file, layout, first, keep_cells)
-        while (batch := await asyncio.to_thread(next, rows, None)) is not None:
+    with _opened(place) as file:
+        rows = _batches(place, file, layout, first, keep_cells)
+        while (batch := await aside(partial(next, rows, None), "table")) is not None:
             yield batch
+    await check_same(place)
 
 
-def first_batches(path: "Path", layout: "Layout", *, keep_cells: bool) -> "list[Batch]":
+def first_batches(place: "Place", layout: "Layout", *, keep_cells: bool) -> "list[Batch]":
     """Return the first records of a table at once, to look at them."""
-    with _opened(path) as file:
-        return list(islice(_batches(path, file, layout, 0, keep_cells), 1))
+    with _opened(place) as file:
+        return list(islice(_batches(place, file, layout, 0, keep_cells), 1))
 
 
 def _batches(
-    path: "Path",
+    place: "Place",
     file: "BinaryIO",
     layout: "Layout",
     first: int,
     keep_cells: bool,  # noqa: FBT001
 ) -> "Iterator[Batch]":
-    with _read_errors(path):
+    with _read_errors(place):
         names = layout.header_names
         wanted = list(names) if keep_cells else [names[place] for place in _needed(layout)]
         for record, rows in _Table(file).rows(wanted, first):
@@ -97,33 +99,31 @@ def _needed(layout: "Layout") -> list[int]:
 
 
 @contextmanager
-def _opened(path: "Path") -> "Iterator[BinaryIO]":
+def _opened(place: "Place") -> "Iterator[BinaryIO]":
     try:
         import pyarrow as pa  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
         raise UsageError(
             "missing_extra",
-            f"{path}: Parquet and Arrow need the extra `parquet`",
+            f"{place}: Parquet and Arrow need the extra `parquet`",
             "pip install 'bulkdelete[parquet]'",
         ) from error
-    with os.fdopen(open_regular(path), "rb") as file:
+    with opened(place) as file:
         yield file
 
 
 @contextmanager
-def _read_errors(path: "Path") -> "Iterator[None]":
+def _read_errors(place: "Place") -> "Iterator[None]":
     import pyarrow as pa  # noqa: PLC0415 - an extra
 
     try:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(
             "table_corrupt",
             f"the table cannot be read: {str(error).splitlines()[0] if str(error) else error!r}",
             "get the file again",
-            where=str(path),
+            where=str(place),
         ) from error
 
 

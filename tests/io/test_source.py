@@ -108,6 +108,10 @@ class Failing:
             return self._blocks.pop()
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
+    async def seek(self, place: int) -> int:
+        """Go nowhere."""
+        return place
+
     async def close(self) -> None:
         """Note that it was closed."""
         self.closed = True
@@ -119,10 +123,10 @@ async def test_i15_an_error_in_the_middle_is_named(
     """EIO after good blocks is an input error, and the file is closed."""
     failing = Failing()
 
-    async def opened(_path: Path) -> Failing:
+    async def opened(*_: object, **__: object) -> Failing:
         return failing
 
-    monkeypatch.setattr(source, "_open", opened)
+    monkeypatch.setattr("aiofiles.open", opened)
     assert await code(tmp_path / "x.csv") == "input_unreadable"
     assert failing.closed
 

@@ -116,7 +116,8 @@ async def bytes_of(run: RunDir, part: int, parts: int, step: int) -> Tally:
     """Alter every byte of a finished run's files and of its input; an audit sees each."""
     tally = Tally()
     files = [run.path / name for name in AUDITED]
-    for path in (*files, *(part.path for part in _parts(run.plan()))):
+    lists = [part.path for part in _parts(run.plan()) if isinstance(part.path, Path)]
+    for path in (*files, *lists):
         whole = path.read_bytes()
         for place in range(part * step, len(whole), parts * step):
             altered = bytearray(whole)

@@ -189,7 +189,7 @@ SABOTEURS = (
     ),
     Saboteur(
         "TLS not verified",
-        _CLIENT,
+        "io/tls.py",
         "context = ssl.create_default_context()",
         "context = ssl._create_unverified_context()",
         ("tests/io/test_client.py",),
