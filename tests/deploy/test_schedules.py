@@ -17,11 +17,13 @@ from tests.deploy.tools import DEPLOY, documents, tool
 pytestmark = pytest.mark.deploy
 
 
-def cron_command() -> list[str]:
-    """Return the words of the line in the crontab, from `bulkdelete` on."""
+def cron_commands() -> list[list[str]]:
+    """Return the words of the crontab's two lines, from `bulkdelete` on."""
     text = (DEPLOY / "cron" / "bulkdelete").read_text()
-    (line,) = re.findall(r"^30 1 \* \* \* bulkdelete (.*) >> \S+$", text, re.MULTILINE)
-    return shlex.split(line)
+    lines = re.findall(r"^30 [15] \* \* \* bulkdelete (.*) >> \S+$", text, re.MULTILINE)
+    first, second = map(shlex.split, lines)
+    assert second == [*first, "--must-resume"]
+    return [first, second]
 
 
 def unit_command() -> list[str]:
@@ -46,7 +48,7 @@ def pod_command(name: str) -> list[str]:
 
 
 COMMANDS: dict[str, Callable[[], list[str]]] = {
-    "cron": cron_command,
+    "cron": lambda: cron_commands()[0],
     "systemd": unit_command,
     "cronjob": lambda: pod_command("cronjob.yaml"),
     "job": lambda: pod_command("job.yaml"),
@@ -55,10 +57,9 @@ COMMANDS: dict[str, Callable[[], list[str]]] = {
 
 def at_home(words: list[str], program: Program) -> list[str]:
     """Put what the command names where a test may have it: places, and the region."""
-    listed = program.place / "list.csv"
-    protect = program.write("protect.txt", "user-0000003*", "user-0000300*")
-    secret = program.write("passcode", PASSCODE)
-    secret.chmod(0o600)
+    listed, protect, secret = (
+        program.place / one for one in ("list.csv", "protect.txt", "passcode")
+    )
     found = []
     for word in words[1:]:
         here = re.sub(r"[^=]*/list\.csv$", str(listed), word)
@@ -74,7 +75,6 @@ def at_home(words: list[str], program: Program) -> list[str]:
 
 async def night(program: Program, words: list[str], *more: object) -> Ended:
     """Run a night."""
-    program.env.pop("CLEVERTAP_PASSCODE", None)
     return await program(*at_home(words, program), *more)
 
 
@@ -84,6 +84,8 @@ async def test_a_week_of_nights(program: Program, emulate: Emulate, name: str) -
     emulator = await emulate()
     words = COMMANDS[name]()
     program.ids(250)
+    program.write("protect.txt", "user-0000003*", "user-0000300*")
+    program.write("passcode", PASSCODE).chmod(0o600)
     assert (await night(program, words)).code == 0
     sent = times_acted(emulator)
     assert len(sent) == 249  # one is protected

@@ -16,15 +16,19 @@ from typing import IO, Any
 PARENT = Path(__file__).with_name("parent.py")
 
 
+AHEAD = "TESTS_SECONDS_AHEAD"
+"""A variable: the time of day is so many seconds ahead, for all that asks Python for it."""
+
+
 @cache
-def _parent() -> socket.socket:
+def _parent(*, at_any_time: bool) -> socket.socket:
     """Start the parent, once for each process of the tests; it ends with the socket."""
     mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     # A library that starts threads could not be forked safely.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     with its:
         parent = subprocess.Popen(
-            [sys.executable, "-P", str(PARENT)],
+            [sys.executable, "-P", str(PARENT), *([AHEAD] if at_any_time else [])],
             stdin=its.fileno(),
             stdout=subprocess.DEVNULL,
             env=environment,
@@ -54,10 +58,11 @@ class _Forked:
         self.stderr, err = _readable()
         self.code, ended = os.pipe()
         files = [its, out, err, ended]
-        socket.send_fds(_parent(), [json.dumps(asked).encode()], files)
+        parent = _parent(at_any_time=AHEAD in asked["environment"])
+        socket.send_fds(parent, [json.dumps(asked).encode()], files)
         for file in files:
             os.close(file)
-        self.pid = int(_parent().recv(64))
+        self.pid = int(parent.recv(64))
 
     def poll(self) -> int | None:
         return self.returncode
