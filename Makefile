@@ -80,6 +80,13 @@ $(AIRFLOW)/.ready: tests/workflows/airflow.lock pyproject.toml
 test-airflow: $(READY) $(AIRFLOW)/.ready ## what is in deploy/airflow, in a real Airflow
 	$(BIN)/python -m pytest tests/workflows/test_airflow.py -m deploy -q
 
+.PHONY: test-flows
+test-flows: $(READY) ## what is in deploy/prefect and deploy/dagster, in real ones
+	test -e build/flows/.ready || { $(PYTHON) -m venv --without-pip build/flows && \
+	  $(PYTHON) -m pip --python build/flows/bin/python install -q \
+	  'prefect==3.9.1' 'dagster==1.13.28' . && touch build/flows/.ready; }
+	$(BIN)/python -m pytest tests/workflows/test_flows.py -m deploy -q
+
 microscope: $(READY) ## every bit, cut, sector, edit and crash of a checkpoint; every bit of a plan
 	$(BIN)/python -m tests.microscope
 

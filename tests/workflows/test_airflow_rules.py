@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +31,9 @@ from bulkdelete.airflow.rules import Ending, counts, of_error, of_report, summed
 from bulkdelete.airflow.telling import Narrator
 from bulkdelete.options import ApplyOptions, PlanOptions, RunOptions, VerifyOptions
 from tests.conftest import ACCOUNT, PASSCODE, Emulate, Program, times_acted
+from tests.workflows.connection import Connection
 
 RUNS = {"runs_dir": "/srv/runs"}
-
-
-@dataclass
-class Connection:
-    """What Airflow gives."""
-
-    conn_id: str = "clevertap_default"
-    login: str | None = ACCOUNT
-    password: str | None = PASSCODE
-    host: str | None = "eu1"
-    schema: str | None = None
-    port: int | None = None
-    extra_dejson: dict[str, Any] = field(default_factory=dict)
 
 
 def chosen(options: dict[str, object], kind: type = RunOptions, **more: Any) -> Chosen:  # noqa: ANN401
