@@ -147,7 +147,8 @@ async def test_what_is_typed_at_the_terminal(program: Program, emulate: Emulate)
 
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-_SECONDS = re.compile(r" took [0-9.]+ s, slots in use [0-9.]+%")
+_SECONDS = re.compile(r" took [0-9.]+ s(, slots in use [0-9.]+%)?")
+"""Three requests on a busy machine may leave no moment of which a share can be told."""
 _TYPED = re.compile(r"^(To send this plan, type .*?: ).*")
 
 
