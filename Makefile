@@ -149,8 +149,12 @@ bench-quick: $(READY) ## the ratios that hold on a busy machine, too: three minu
 	$(BIN)/python -m tests.bench --quick
 
 .PHONY: bench-pace
-bench-pace: $(READY) ## how exactly --rate is kept, on a quiet machine
-	$(BIN)/python -m tests.bench.pace
+bench-pace: $(READY) ## how exactly --rate is kept, on a quiet machine: ten minutes
+	$(BIN)/python -m tests.bench.pace --seconds 60
+
+.PHONY: bench-share
+bench-share: $(READY) ## eight processes on one account: never above it, and turns are equal
+	$(BIN)/python -m tests.bench.share
 
 .PHONY: bench-memory
 bench-memory: $(READY) ## the memory that a plan of 1, 10 and 100 million IDs takes
@@ -158,6 +162,11 @@ bench-memory: $(READY) ## the memory that a plan of 1, 10 and 100 million IDs ta
 
 bench-gate: $(READY) ## the gate against named controllers, in virtual time
 	$(BIN)/python -m tests.bench.gate
+
+.PHONY: bench-gate-real
+bench-gate-real: $(READY) ## the gate and its closest rival over real HTTP, on a quiet machine: half an hour
+	$(BIN)/python -m tests.bench.gate --real --wanted --seeds 20 --jobs 8 \
+	  --controller two-knob --controller ours
 
 lock: ## pin the newest versions that pyproject.toml allows, with their hashes
 	$(PYTHON) -m venv --clear $(LOCKING)

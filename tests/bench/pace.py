@@ -5,6 +5,8 @@ against a server in a process of its own that notes when the first byte of each 
 
 `rate` is what came in percent of what was asked, from the third request to the last; `worst` the
 most in any one second, and what that may be; `CPU` the share of a core that the process took.
+Exits with 1 where it is not as wanted: 98 to 100.5 % of the rate, nothing above what a second may
+hold, and 5 % of a core for the pacer.
 """
 
 import argparse
@@ -26,8 +28,16 @@ from pathlib import Path
 from bulkdelete.io.pacing import Pacer, most
 
 RATES = (1, 10, 100, 1000, 5000)
+LEAST, MOST = 98.0, 100.5
+"""Percent of the rate that are wanted."""
+
+MOST_CPU = 5.0
+"""Percent of a core that pacing may take; a whole run has its requests to make besides."""
+
 SKIPPED = 2
 """The first one goes alone, and the second follows when it was answered."""
+
+PACER, PROGRAM = "pacer", "program"
 
 ANSWER = b'{"status":"success"}'
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
@@ -43,13 +53,24 @@ class Kept:
     times: Sequence[float]
     cpu: float
 
+    def share(self, rate: int) -> float:
+        """Return what came, in percent of what was asked for."""
+        times = self.times[SKIPPED:]
+        return 100 * (len(times) - 1) / (times[-1] - times[0]) / rate
+
     def line(self, rate: int, what: str) -> str:
         """Say how the rate was kept."""
-        times = self.times[SKIPPED:]
-        came = (len(times) - 1) / (times[-1] - times[0])
         worst = f"{worst_second(self.times)}/{most(rate)}"
-        share, cpu = 100 * came / rate, 100 * self.cpu
-        return f"{rate:6}/s  {what:8}{share:8.2f} %{worst:>14}{cpu:9.1f} %"
+        share, cpu = self.share(rate), 100 * self.cpu
+        verdict = "" if self.good(rate, what) else "  not as wanted"
+        return f"{rate:6}/s  {what:8}{share:8.2f} %{worst:>14}{cpu:9.1f} %{verdict}"
+
+    def good(self, rate: int, what: str) -> bool:
+        """Tell whether it is as wanted."""
+        cheap = what != PACER or 100 * self.cpu <= MOST_CPU
+        return (
+            cheap and LEAST <= self.share(rate) <= MOST and worst_second(self.times) <= most(rate)
+        )
 
 
 def worst_second(times: Sequence[float]) -> int:
@@ -172,17 +193,21 @@ def main() -> None:
         return
     sys.stdout.write(f"{'':18}{'rate':>10}{'worst':>14}{'CPU':>11}\n")
     found: dict[str, list[float]] = {}
+    good = True
     with tempfile.TemporaryDirectory(prefix="bulkdelete-pace-") as name:
         for rate in said.rate or RATES:
             for what, kept in (
-                ("pacer", asyncio.run(alone(rate, said.seconds))),
-                ("program", program(rate, said.seconds, Path(name))),
+                (PACER, asyncio.run(alone(rate, said.seconds))),
+                (PROGRAM, program(rate, said.seconds, Path(name))),
             ):
                 sys.stdout.write(kept.line(rate, what) + "\n")
                 sys.stdout.flush()
                 found[f"{what} {rate}"] = list(kept.times)
+                good = good and kept.good(rate, what)
     if said.json:
         said.json.write_text(json.dumps(found) + "\n", "utf-8")
+    if not good:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

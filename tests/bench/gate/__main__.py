@@ -123,7 +123,15 @@ def main() -> None:
     parser.add_argument("--real", action="store_true", help="over real HTTP, on loopback")
     parser.add_argument("--latency", type=float, default=0.04, help="seconds a real request takes")
     parser.add_argument("--jobs", type=int, help="runs at once (a real one alone: 1)")
-    parser.add_argument("--only", action="append", help="scenarios of this name alone")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--only", action="append", help="scenarios of this name alone")
+    chosen.add_argument(
+        "--wanted",
+        dest="only",
+        action="store_const",
+        const=scenarios.WANTED,
+        help="those alone that a figure is wanted of over real HTTP",
+    )
     parser.add_argument("--controller", action="append", choices=list(CONTROLLERS))
     said = parser.parse_args()
     rows: list[Row] = []
@@ -133,6 +141,8 @@ def main() -> None:
         ("Held out", scenarios.HELD_OUT, HELD_OUT_SEEDS),
     ):
         which = [one for one in group if not said.only or one.name in said.only]
+        if not which:
+            continue
         seeds = range(first, first + said.seeds)
         if said.real:
             which = [one for one in which if real.fits(one)]

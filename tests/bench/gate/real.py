@@ -2,7 +2,7 @@
 
 A request takes a fraction of what it takes in virtual time; what is counted is the same. Known,
 hidden and moving limits, neighbours, 5xx and spread are the emulator's own; what it has no dial for
-(rates, queues, outages) is told in virtual time only.
+(rates, queues, outages, a long way) is told in virtual time only.
 """
 
 import asyncio
@@ -25,7 +25,8 @@ HEADERS = CLEVERTAP.headers("EMULATOR", "emulator")
 def fits(scenario: Scenario) -> bool:
     """Tell whether the emulator can play a scenario."""
     strange = scenario.rate or scenario.outage or scenario.queues
-    return not (strange or scenario.spikes or scenario.drift)
+    far = scenario.hop > scenario.latency / 10
+    return not (strange or far or scenario.spikes or scenario.drift)
 
 
 class RealWorld(World):

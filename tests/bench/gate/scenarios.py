@@ -161,3 +161,9 @@ HELD_OUT = (
     Scenario("queues 3 under 8", 8, ((3, 2000),), queues=True, spread=0.3),
     Scenario("2 % of 5xx and spikes", 3, ((3, 2000),), errors=0.02, spikes=0.01),
 )
+
+WANTED = (
+    *("known 1", "known 3", "known 15", "hidden 1 under 3", "hidden 2 under 3"),
+    *("hidden 6 under 15", "3-1-3", "15-6-15", "neighbour in bursts", "one slot left free"),
+)
+"""Those that something is wanted of over real HTTP, too."""
