@@ -65,11 +65,11 @@ class Build:
     ) -> None:
         self.context = context
         self._base = base
-        self._place = place
+        self.place = place
         self._env = env
         self._mounts = mounts
         self._arguments: dict[str, str] = {}
-        self._stages: dict[str, Image] = {}
+        self.stages: dict[str, Image] = {}
         self._image: Image | None = None
 
     def build(self, file: Path) -> Image:
@@ -80,10 +80,11 @@ class Build:
             if step is None:
                 raise NotImplementedError(f"this interpreter does not know {one.word}")
             step(one)
-        return self._now
+        return self.image
 
     @property
-    def _now(self) -> Image:
+    def image(self) -> Image:
+        """The image of the last stage so far."""
         assert self._image, "no FROM yet"
         return self._image
 
@@ -95,23 +96,23 @@ class Build:
         base, *named = one.words
         name = Template(base).substitute(self._arguments)
         assert re.fullmatch(r"python:3\.\d+-slim-[a-z]+", name), f"no stand-in for {name}"
-        root = self._place / f"stage-{len(self._stages)}"
+        root = self.place / f"stage-{len(self.stages)}"
         roots.copy(self._base, root)
         self._image = Image(root)
-        self._stages[named[1] if named else root.name] = self._image
+        self.stages[named[1] if named else root.name] = self._image
 
     def _do_copy(self, one: Instruction) -> None:
         stage = one.flags.get("from")
         assert one.flags.keys() <= {"from"}, one
         *sources, to = one.words
-        target = roots.inside(self._now.root, self._now.place, to)
+        target = roots.inside(self.image.root, self.image.place, to)
         for source in sources:
             path = Path(source)
             if stage is None:
                 assert self._sent(path), f"the ignore file keeps {source} from the engine"
                 found = self.context / path
             else:
-                found = roots.inside(self._stages[stage].root, "/", source)
+                found = roots.inside(self.stages[stage].root, "/", source)
             if found.is_dir():
                 kept = shutil.ignore_patterns("__pycache__") if stage is None else None
                 shutil.copytree(found, target, symlinks=True, ignore=kept, dirs_exist_ok=True)
@@ -126,7 +127,7 @@ class Build:
         return any(path.match(rule) for rule in named)
 
     def _do_run(self, one: Instruction) -> None:
-        image = self._now
+        image = self.image
         words = roots.entering(
             image.root,
             ["/bin/sh", "-c", one.text],
@@ -141,20 +142,20 @@ class Build:
 
     def _do_env(self, one: Instruction) -> None:
         pairs = dict(word.split("=", 1) for word in shlex.split(one.text))
-        self._now.env.update(pairs)
+        self.image.env.update(pairs)
 
     def _do_workdir(self, one: Instruction) -> None:
-        self._now.place = one.text
-        roots.inside(self._now.root, "/", one.text).mkdir(parents=True, exist_ok=True)
+        self.image.place = one.text
+        roots.inside(self.image.root, "/", one.text).mkdir(parents=True, exist_ok=True)
 
     def _do_user(self, one: Instruction) -> None:
-        self._now.user = one.text
+        self.image.user = one.text
 
     def _do_volume(self, one: Instruction) -> None:
-        self._now.volumes.append(one.text)
+        self.image.volumes.append(one.text)
 
     def _do_entrypoint(self, one: Instruction) -> None:
-        self._now.entrypoint = json.loads(one.text)  # the form of words: no shell
+        self.image.entrypoint = json.loads(one.text)  # the form of words: no shell
 
     def _do_cmd(self, one: Instruction) -> None:
-        self._now.command = json.loads(one.text)
+        self.image.command = json.loads(one.text)

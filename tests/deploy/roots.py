@@ -9,7 +9,7 @@ import sysconfig
 from pathlib import Path
 
 PATH = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
-TOOLS = ("sh", "env", "install", "groupadd", "useradd", "rm", "find", "touch")
+TOOLS = ("sh", "env", "install", "groupadd", "useradd", "ln", "rm", "find", "touch")
 LIBRARIES = (
     "libstdc++.so.6",
     "libgcc_s.so.1",

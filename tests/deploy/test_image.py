@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,26 +15,12 @@ from tests.conftest import PASSCODE, Emulate, Program, times_acted
 from tests.deploy import roots
 from tests.deploy.containerfile import Build, Image, Instruction, read
 from tests.deploy.test_schedules import pod_command
-from tests.deploy.tools import BIN, DEPLOY
+from tests.deploy.tools import DEPLOY
 
 pytestmark = pytest.mark.deploy
 
 TOP = DEPLOY.parent
 USER = 10001
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """Build it in memory; the wheels are here already, and their hashes are checked."""
-    place = tmp_path_factory.mktemp("image")
-    roots.mount_memory(place)
-    try:
-        roots.make_base(place / "base")
-        env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels", "PIP_ROOT_USER_ACTION": "ignore"}
-        build = Build(TOP, place / "base", place, env, {BIN.parent / "wheels": "/wheels"})
-        yield build.build(DEPLOY / "Containerfile")
-    finally:
-        roots.unmount(place)
 
 
 @dataclass
