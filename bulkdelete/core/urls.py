@@ -87,7 +87,8 @@ def masked(word: str) -> str:
     scheme, rest = found.groups()
     host, slash, path = rest.partition("/")
     if "?" in host:
-        host, slash, path = host.partition("?")[0], "", f"?{host}"
+        host, _, query = host.partition("?")
+        slash, path = "", f"?{query}{slash}{path}"
     if "@" in host:
         host = f"{MASK}@{host.rpartition('@')[2]}"
     if scheme.lower() not in _STORES:

@@ -69,6 +69,8 @@ def test_what_may_be_a_secret_is_not_shown() -> None:
         ("az://c/blob?sv=1&sig=5ecre7", "az://c/blob?***"),
         ("ftp://u:5ecre7@h/x", "ftp://***@h/x"),
         ("https://host/x\n?5ecre7", "https://host/x\n?***"),
+        ("s3://ann:5ecre7@b?x", "s3://***@b?x"),
+        ("s3://?/k.csv", "s3://?/k.csv"),
     ],
 )
 def test_masks(word: str, shown: str) -> None:
