@@ -51,12 +51,18 @@ def slices(
     return [last[:-1] if index == width - 1 else cells[index:-1:width] for index in wanted]
 
 
-def kinds_of(types: list[str]) -> list[Kind] | None:
-    """Return the kinds that the cells of a `Type` column name; None when one names none."""
+def kinds_of(types: list[str]) -> Kind | list[Kind] | None:
+    """Return the kinds that the cells of a `Type` column name, the one kind if they all do.
+
+    None when one names none.
+    """
     try:
-        return [TYPES[one] for one in types]
+        named = {one: TYPES[one] for one in set(types)}
     except KeyError:
         return None
+    if len(set(named.values())) == 1:
+        return TYPES[types[0]]
+    return [named[one] for one in types]
 
 
 def read_rows(lines: list[str], dialect: "Dialect") -> Rows:

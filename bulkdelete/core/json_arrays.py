@@ -1,14 +1,22 @@
 """Records of a JSON array, one after the other: the array is never held as a whole.
 
-Elements are cut out by a pattern that knows strings and brackets, and read as lines of JSONL are:
-what is wrong inside of one is a fault of that one.
+Elements are cut out by a pattern that knows strings and brackets, or many at once where a decoder
+finds nothing wrong, and read as lines of JSONL are: what is wrong inside of one is a fault of that
+one.
 """
 
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from bulkdelete.core.blocks import MAX_RECORD, Found, Parsed, too_long
-from bulkdelete.core.json_elements import CLOSING, DEPTH, ELEMENT, OPENING, after_space
+from bulkdelete.core.json_elements import (
+    CLOSING,
+    DEPTH,
+    ELEMENT,
+    OPENING,
+    after_space,
+    cut_at_once,
+)
 from bulkdelete.core.json_records import JsonParser
 from bulkdelete.core.model import Batch
 from bulkdelete.errors import InputError
@@ -56,9 +64,16 @@ class ArrayParser(JsonParser):
     def _parse(self, data: bytes, *, final: bool) -> Parsed:  # noqa: ARG002 - never asked for
         elements: list[bytes] = []
         starts: list[int] = []
+        lines: list[int] = []
         at = used = after_space(data, 0)
         while at < len(data):
-            if self._next in {_Where.FIRST, _Where.NEXT} and (match := ELEMENT.match(data, at)):
+            among = self._next in {_Where.FIRST, _Where.NEXT}
+            if among and not elements and (cut := cut_at_once(data, at, MAX_RECORD)):
+                before = self._line + data.count(b"\n", 0, at)
+                elements, starts, at = cut.elements, cut.starts, cut.end
+                lines = [before + one for one in cut.lines]
+                self._next = _Where.NEXT
+            elif among and (match := ELEMENT.match(data, at)):
                 self._check(match, data, at)
                 elements.append(match[1])
                 starts.append(at)
@@ -69,7 +84,7 @@ class ArrayParser(JsonParser):
             else:
                 break
             at = used = after_space(data, at)
-        return self._parsed(data, elements, starts, used)
+        return self._parsed(data, elements, starts, lines, used)
 
     def _after_array(self) -> _Where:
         return _Where.CLOSING if self._layout.envelope else _Where.OPENING
@@ -97,26 +112,39 @@ class ArrayParser(JsonParser):
         if match.end(1) - at > MAX_RECORD or match.end() - at > 2 * MAX_RECORD:
             raise too_long(self._line + data.count(b"\n", 0, at))
 
-    def _parsed(self, data: bytes, elements: list[bytes], starts: list[int], used: int) -> Parsed:
-        lines = data.count(b"\n", 0, used)
-        if not elements:
-            return Parsed(None, used, lines)
-        places, line, before = [], self._line, 0
-        for start in starts:
+    def _lines(self, data: bytes, starts: list[int], known: list[int]) -> list[int]:
+        """Return the line of each start; of the first ones they are known."""
+        if not known:
+            known = [self._line + data.count(b"\n", 0, starts[0])]
+        line, before = known[-1], starts[len(known) - 1]
+        for start in starts[len(known) :]:
             line += data.count(b"\n", before, start)
             before = start
-            places.append(line)
+            known.append(line)
+        return known
+
+    def _parsed(
+        self, data: bytes, elements: list[bytes], starts: list[int], lines: list[int], used: int
+    ) -> Parsed:
+        passed = data.count(b"\n", 0, used)
+        if not elements:
+            return Parsed(None, used, passed)
+        places = self._lines(data, starts, lines)
         if self._layout.encoding != "utf-8":
             elements = [one.decode(self._layout.encoding).encode() for one in elements]
         offset = self._offset + starts[0]
-        ids = None if self._keep_cells else self._plain_ids(b"\n".join(elements), elements)
+        ids = (
+            None
+            if self._keep_cells
+            else self._plain_ids(b"\n".join(elements), len(elements), elements)
+        )
         if ids is not None:
             batch = Batch(ids, self._kind, places, offset, places[0])
-            return Parsed(batch, used, lines)
+            return Parsed(batch, used, passed)
         found = Found()
         for element, place in zip(elements, places, strict=True):
             self._take_line(found, element, place)
-        return Parsed(self._batch_at(found, offset, places[0]), used, lines)
+        return Parsed(self._batch_at(found, offset, places[0]), used, passed)
 
     def _carry_too_long(self, carry: bytes) -> bool:
         # After an element there may be space before what says that it is whole.

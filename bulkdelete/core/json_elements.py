@@ -4,6 +4,11 @@
 """
 
 import re
+from itertools import accumulate
+from operator import sub
+from typing import NamedTuple
+
+import msgspec
 
 DEPTH = 16
 """How deep an element may be nested."""
@@ -50,6 +55,9 @@ OPENING = re.compile(
 )
 CLOSING = re.compile(_many(rb"," + _SPACE + _MEMBER) + rb"\}", re.DOTALL)
 _BLANK = re.compile(_SPACE)
+_RAW = msgspec.json.Decoder(list[msgspec.Raw])
+_TRIES = 3
+_FAILURES = (msgspec.MsgspecError, ValueError, RecursionError)
 _EMPTY = re.compile(
     _SPACE
     + rb"(?:\["
@@ -91,3 +99,92 @@ def after_space(data: bytes, at: int) -> int:
     """Return the place behind the white space that stands at `at`."""
     match = _BLANK.match(data, at)
     return match.end() if match else at
+
+
+class Cut(NamedTuple):
+    """Elements that were cut out of a text, and the place behind the comma of the last.
+
+    Where each starts, and on which line, counted from the first one's.
+    """
+
+    elements: list[bytes]
+    starts: list[int]
+    lines: list[int]
+    end: int
+
+
+def cut_at_once(data: bytes, at: int, longest: int) -> Cut | None:
+    """Cut all whole elements but the last few out of a text that goes on with one; None if unsure.
+
+    None as well where one and the space around it may be longer than `longest`.
+
+    What `ELEMENT` finds one after the other, some times as fast: a decoder goes through them up to
+    what looks like the end of one. When it is none, the decoder says so.
+    """
+    if not (first := ELEMENT.match(data, at)) or first[2] != b",":
+        return None
+    # The end of an element, what stands between two, and the beginning of another.
+    between = data[first.end(1) - 1 : after_space(data, first.end()) + 1]
+    end = len(data)
+    for _ in range(_TRIES):
+        end = data.rfind(between, first.end(), end)
+        if end < 0:
+            return None
+        text = data[at : end + 1]
+        elements = _whole(text)
+        if elements is not None:
+            cut = _placed(text, elements, at, between[1:-1])
+            ends = [*cut.starts[1:], cut.end]
+            long = max(map(sub, ends, cut.starts)) > longest
+            return None if long or not _shallow(elements) else cut
+        end += len(between) - 1
+    return None
+
+
+def _whole(text: bytes) -> list[bytes] | None:
+    """Return the elements of a text that is an array but for its brackets; else None."""
+    try:
+        return [bytes(one) for one in _RAW.decode(b"[%b]" % text)]
+    except _FAILURES:
+        return None
+
+
+def _placed(text: bytes, elements: list[bytes], at: int, between: bytes) -> Cut:
+    """Find out where elements stand; `at` is where their text does."""
+    starts, lines = _regular(text, elements, between) or _irregular(text, elements)
+    end = at + len(text) + between.index(b",") + 1
+    return Cut(elements, [at + one for one in starts], lines, end)
+
+
+def _regular(
+    text: bytes, elements: list[bytes], between: bytes
+) -> tuple[list[int], list[int]] | None:
+    """Return starts and lines where the same stands between all elements, else None."""
+    step = between.count(b"\n")
+    count = len(elements)
+    if between.join(elements) != text or text.count(b"\n") != step * (count - 1):
+        return None
+    sizes = accumulate((len(one) + len(between) for one in elements), initial=0)
+    return list(sizes)[:-1], list(range(0, step * count, step)) if step else [0] * count
+
+
+def _irregular(text: bytes, elements: list[bytes]) -> tuple[list[int], list[int]]:
+    """Return starts and lines: nothing but space and a comma stands before the next element."""
+    starts, lines, place, line = [], [], 0, 0
+    for one in elements:
+        start = text.index(one, place)
+        line += text.count(b"\n", place, start)
+        starts.append(start)
+        lines.append(line)
+        place = start + len(one)
+        line += one.count(b"\n")
+    return starts, lines
+
+
+def _shallow(elements: list[bytes]) -> bool:
+    """Tell that none is too deep: for sure where each begins with a brace and has no other."""
+    text, count = b"\n" + b"\n".join(elements), len(elements)
+    braces = text.count(b"\n{") == count == text.count(b"\n")
+    if braces and text.count(b"{") + text.count(b"[") == count:
+        return True
+    return max(one.count(b"{") + one.count(b"[") for one in elements) <= DEPTH

@@ -55,34 +55,38 @@ class JsonParser(BlockParser):
         text = data
         if self._layout.encoding != "utf-8":
             text = data.decode(self._layout.encoding).encode()
-        lines = text.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        ids = None if self._keep_cells else self._plain_ids(text, lines)
+        count = text.count(b"\n") + (not text.endswith(b"\n"))
+        ids = None if self._keep_cells else self._plain_ids(text, count)
         if ids is None:
-            batch = self._batch(self._line_by_line(lines))
+            batch = self._batch(self._line_by_line(_lines(text)))
         else:
-            places = range(self._line, self._line + len(lines))
-            batch = Batch(ids, self._kind, places, *self.place)
-        return Parsed(batch, len(data), len(lines))
+            batch = Batch(ids, self._kind, range(self._line, self._line + count), *self.place)
+        return Parsed(batch, len(data), count)
 
     def _check_lengths(self, data: bytes) -> None:
         for number, line in enumerate(data.split(b"\n")):
             if len(line) > MAX_RECORD and content_length(line) > MAX_RECORD:
                 raise too_long(self._line + number)
 
-    def _plain_ids(self, data: bytes, lines: list[bytes]) -> list[str] | None:
-        """Return the ID of each line, or None when a line is not plain.
+    def _plain_ids(
+        self, data: bytes, count: int, records: "Sequence[bytes] | None" = None
+    ) -> list[str] | None:
+        """Return the ID of each of `count` records, or None when one is not plain.
 
         Plain: valid text, the key just once and not spelled with escapes, its value a string.
+        `data` are the `records`, joined by line feeds; None: each line is one.
         """
-        if self._decoder is None or data.count(self._quoted_key) != len(lines):
+        if self._decoder is None or data.count(self._quoted_key) != count:
             return None
         if b"\\" in data and b"\\u" in data:
             return None
         try:
             data.decode()
-            return [record.id for record in map(self._decoder.decode, lines)]
+            # The key is there as often as there are lines, and each record has it: one a line.
+            if one_a_line(data, count):
+                return [record.id for record in self._decoder.decode_lines(data)]
+            every = _lines(data) if records is None else records
+            return [record.id for record in map(self._decoder.decode, every)]
         except _FAILURES:
             return None
 
@@ -95,7 +99,7 @@ class JsonParser(BlockParser):
         return found
 
     def _take_line(self, found: Found, line: bytes, number: int) -> None:
-        ids = self._plain_ids(line, [line])
+        ids = self._plain_ids(line, 1, [line])
         values = self._read(line) if ids is None else ((one, None) for one in ids)
         cells = (line.decode("utf-8", "surrogateescape"),)
         for one, fault in values:
@@ -117,6 +121,20 @@ class JsonParser(BlockParser):
         except _FAILURES:
             return iter((("", "bad_json"),))
         return _walk(record, self._layout.path, is_list=self._layout.is_list)
+
+
+def _lines(data: bytes) -> list[bytes]:
+    return data.removesuffix(b"\n").split(b"\n")
+
+
+def one_a_line(data: bytes, count: int) -> bool:
+    """Tell that in so many lines, read as one text, no record goes over the end of a line.
+
+    Each line begins with a brace and ends with one. In no JSON text may the one follow the other:
+    so there a record ends.
+    """
+    text = data.removesuffix(b"\n")
+    return text.startswith(b"{") and text.endswith(b"}") and text.count(b"}\n{") == count - 1
 
 
 def _plain_decoder(path: "Sequence[str]") -> msgspec.json.Decoder[Any] | None:

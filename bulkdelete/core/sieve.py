@@ -48,14 +48,20 @@ class Sifted:
         if isinstance(batch.kinds, Kind) and not self.out:
             yield OfKind(batch.kinds, batch.ids, self.data, None)
             return
-        by_kind: dict[Kind, list[int]] = {kind: [] for kind in Kind}
-        for position in range(len(batch.ids)):
-            if position not in self.out:
-                by_kind[batch.kind(position)].append(position)
-        for kind, positions in by_kind.items():
+        for kind, positions in _by_kind(batch.kinds, range(len(batch.ids)), self.out):
             if positions:
                 ids = [batch.ids[one] for one in positions]
                 yield OfKind(kind, ids, joined(ids), positions)
+
+
+def _by_kind(
+    kinds: "Kind | Sequence[Kind]", positions: range, out: "Mapping[int, str]"
+) -> "Iterator[tuple[Kind, list[int]]]":
+    if isinstance(kinds, Kind):
+        yield kinds, [one for one in positions if one not in out]
+        return
+    for kind in Kind:
+        yield kind, [one for one in positions if kinds[one] is kind and one not in out]
 
 
 def sift(batch: Batch, selector: "Selector | None") -> Sifted:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+import pyarrow.csv
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,6 +138,14 @@ array_bytes = st.one_of(
     ),
 )
 cuts = st.lists(st.integers(0, 200), max_size=12)
+json_value = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=4)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+person = st.fixed_dictionaries({"id": st.text(max_size=5)}, optional={"x": json_value})
 
 
 @given(st.sampled_from(CSV_LAYOUTS), csv_bytes, cuts)
@@ -235,6 +245,38 @@ def test_valid_csv_is_read_as_the_csv_module_reads_it(
     assert [tuple(cells) for batch in found for cells in batch.cells or ()] == rows
     assert [row[0] for row in flat(found)] == [b for _, b in rows]
     assert read(TWO, text.encode(), where) == flat(found)
+
+
+odd_text = st.text("a\"', ;\n\r\té\u2028=\\", min_size=1)
+
+
+@given(st.lists(st.tuples(odd_text, odd_text), min_size=1), cuts)
+def test_what_is_written_as_csv_is_read_as_pyarrow_reads_it(
+    rows: list[tuple[str, str]], where: list[int]
+) -> None:
+    """With line ends, quotes and delimiters inside: a reader of another descent."""
+    file = io.StringIO(newline="")
+    csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    data = file.getvalue().encode()
+    table = pyarrow.csv.read_csv(
+        io.BytesIO(data),
+        pyarrow.csv.ReadOptions(column_names=["id", "x"], use_threads=False),
+        pyarrow.csv.ParseOptions(newlines_in_values=True),
+        pyarrow.csv.ConvertOptions(column_types={"id": "string", "x": "string"}),
+    )
+    theirs = table.column("id").to_pylist()
+    assert [row[0] for row in read(FIRST_OF_TWO, data, where)] == theirs == [a for a, _ in rows]
+
+
+@given(st.lists(person, min_size=1, max_size=6), st.booleans(), cuts)
+def test_what_is_written_as_json_lines_is_read_as_msgspec_reads_it(
+    people: list[dict[str, str]], ascii_only: bool, where: list[int]
+) -> None:
+    """With anything beside the IDs."""
+    lines = (json.dumps(one, ensure_ascii=ascii_only) for one in people)
+    data = "".join(f"{line}\n" for line in lines).encode()
+    theirs = [one["id"] for one in msgspec.json.Decoder().decode_lines(data)]
+    assert [row[0] for row in read(JSONL, data, where)] == theirs == [one["id"] for one in people]
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n", codec="utf-8"))), cuts)
@@ -541,16 +583,6 @@ def test_an_empty_layout_yields_nothing() -> None:
     layout = Layout(Format.CSV, empty=True)
     assert read(layout, b"\n") == []
     assert faults(layout, b"x\n") == ["ragged"]
-
-
-json_value = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=4)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=3), inner, max_size=2)
-    ),
-    max_leaves=6,
-)
-person = st.fixed_dictionaries({"id": st.text(max_size=5)}, optional={"x": json_value})
 
 
 @given(

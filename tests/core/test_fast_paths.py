@@ -1,0 +1,139 @@
+"""What is done at once is what is done one by one: each quick way against the slow one."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkdelete.core.blocks import MAX_RECORD
+from bulkdelete.core.json_elements import DEPTH, ELEMENT, Cut, after_space, cut_at_once
+from bulkdelete.core.json_records import one_a_line
+
+BITS = [
+    *(b'"a"', b'{"id":"a"}', b'{"id":"},{"}', b'{"a":[{"id":"g"},{"id":"h"}]}', b"1", b"12", b"2"),
+    *(b",", b",", b",", b", ", b",\n", b"]", b"[", b"{", b"}", b'"', b"\\", b" ", b"\xff", b"nul"),
+]
+TEXTS = st.lists(st.sampled_from(BITS), max_size=14).map(b"".join)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(st.none(), st.integers(0, 20), st.text('a{[,"\\]}é', max_size=4)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text("ab", max_size=2), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def one_by_one(data: bytes, at: int) -> Cut:
+    """Cut all elements with a comma behind them, by the pattern."""
+    found = Cut([], [], [], at)
+    while (match := ELEMENT.match(data, at)) and match[2] == b",":
+        found.elements.append(match[1])
+        found.starts.append(at)
+        found.lines.append(data.count(b"\n", found.starts[0], at))
+        found = found._replace(end=match.end())
+        at = after_space(data, match.end())
+    return found
+
+
+def check(data: bytes) -> bool:
+    """Hold the quick cut, if there is one, against the slow one."""
+    quick, slow = cut_at_once(data, 0, MAX_RECORD), one_by_one(data, 0)
+    if quick is None:
+        return False
+    count = len(quick.elements)
+    assert quick.elements == slow.elements[:count]
+    assert quick.starts == slow.starts[:count]
+    assert one_by_one(data[: quick.end], 0) == quick
+    return True
+
+
+@given(TEXTS)
+def test_elements_cut_at_once_are_those_cut_one_by_one(data: bytes) -> None:
+    """On bytes that are hardly JSON."""
+    check(data)
+
+
+@given(st.lists(VALUES, min_size=3, max_size=8), st.sampled_from([None, 0, 2]), st.integers(0, 9))
+def test_well_formed_elements_are_cut_at_once(
+    values: list[Any], indent: int | None, less: int
+) -> None:
+    """Written in any way, cut off anywhere."""
+    data = json.dumps(values, indent=indent, ensure_ascii=False).encode()[1:].lstrip()
+    check(data[: len(data) - less])
+
+
+@pytest.mark.parametrize("between", [b",", b", ", b",\n  ", b" ,\r\n"])
+@pytest.mark.parametrize(
+    "one", [b'{"id":"a","x":1}', b'"a"', b'{"a":[{"id":"g"},{"id":"h"}]}', b'["a,b"]']
+)
+def test_what_a_program_wrote_is_cut_at_once(one: bytes, between: bytes) -> None:
+    """All but the last element, of which nobody knows that it is whole; the rest is for later."""
+    data = between.join([one] * 50)
+    quick = cut_at_once(data + between + one[:-1], 0, MAX_RECORD)
+    assert quick is not None
+    assert quick.elements in ([one] * 49, [one] * 50)
+    assert check(data + between + one[:-1])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"]",
+        b'{"id":"a"}]',
+        b'{"id":"a"}, {"id":"b"}',
+        b'{"id":"a"},nul,{"id":"b"},{"id":"c"}',
+        b'{"id":"a"},{"id":NaN},{"id":"b"},{"id":"c"},{"id":"d"},{"id":"e"},',
+        b'{"id":"a"},' + b"[" * (DEPTH + 1) + b"]" * (DEPTH + 1) + b',{"id":"b"},{"id":"c"}',
+        b'{"id":"a"},{"id":"' + b"x" * MAX_RECORD + b'"},{"id":"b"},{"id":"c"}',
+        b'{"id":"a"},' + b" " * 2 * MAX_RECORD + b'{"id":"b"},{"id":"c"},{"id":"d"}',
+    ],
+)
+def test_what_is_odd_is_left_to_the_slow_way(data: bytes) -> None:
+    """Too short, broken, too deep, too long."""
+    assert cut_at_once(data, 0, MAX_RECORD) is None
+
+
+LINES = [
+    *(b'{"id":"a"}', b'{"id":"b","x":{"id":1}}', b'{"id":', b'"a"}', b"{}", b"}", b"{", b" "),
+    *(b"\n", b"\n", b"\n", b"\r\n", b'{"id":"a"}{"id":"b"}', b'"}\\n{"', b'{"id":"}\\n{"}'),
+]
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=10).map(b"".join))
+def test_lines_read_at_once_are_those_read_one_by_one(data: bytes) -> None:
+    """Where each line begins and ends with a brace, and the key is there once a line."""
+    lines = data.removesuffix(b"\n").split(b"\n")
+    if data.count(b'"id"') != len(lines) or not one_a_line(data, len(lines)):
+        return
+    decoder = msgspec.json.Decoder(msgspec.defstruct("One", [("id", str)]))
+
+    def read(many: bool) -> Any:  # noqa: ANN401 - any records, or the failure
+        try:
+            return decoder.decode_lines(data) if many else list(map(decoder.decode, lines))
+        except msgspec.MsgspecError:
+            return "broken"
+
+    assert read(many=True) == read(many=False)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'{"id":"a"}\n{"id":"b"}\n', True),
+        (b'{"id":"a"}\n{"id":"b"}', True),
+        (b'{"id":"a"}', True),
+        (b'{"id":"a"}\r\n{"id":"b"}', False),
+        (b'{"id":\n"a"}\n{"id":"b"} {"id":"c"}', False),
+        (b' {"id":"a"}', False),
+        (b'{"id":"a"} ', False),
+        (b'{"id":"a"}\n\n{"id":"b"}', False),
+    ],
+)
+def test_lines_that_may_be_read_at_once(data: bytes, expected: bool) -> None:
+    """Those of a program that writes one object a line."""
+    count = data.removesuffix(b"\n").count(b"\n") + 1
+    assert one_a_line(data, count) is expected
