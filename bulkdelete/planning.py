@@ -31,7 +31,15 @@ from bulkdelete.core.sketch import Sketcher
 from bulkdelete.errors import InputError, IntegrityError, UsageError
 from bulkdelete.io import source
 from bulkdelete.io.inflating import BLOCK
-from bulkdelete.reading import STDIN, Part, batches, kept, layout_of, own_marks
+from bulkdelete.reading import (
+    STDIN,
+    MarkerWatch,
+    Part,
+    batches,
+    kept,
+    layout_of,
+    own_marks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -213,7 +221,9 @@ class _Survey:
                 f"{part.name} holds another kind of ID than {self._wish.parts[0].name}",
                 "plan them apart, or say --id-type",
             )
-        await self._check_own(part, layout)
+        watch = MarkerWatch() if layout.is_json else None
+        if watch is None:
+            await self._check_own(part, layout)
         self._layouts.append(layout)
         self._findings.notes.extend(f"{part.name}: {note}" for note in layout.notes)
         hasher = FileHash()
@@ -222,12 +232,15 @@ class _Survey:
         if self._selector is not None:
             self._selector.begin(layout, part.name)
         keep_cells = activity is not None or bool(self._wish.selection.where)
-        async for batch in batches(part, layout, hasher=hasher, keep_cells=keep_cells):
+        stream = batches(part, layout, hasher=hasher, watch=watch, keep_cells=keep_cells)
+        async for batch in stream:
             self._active = activity(batch) if activity else frozenset()
             if self._index.records == before:
                 await self._expect(part, batch)
             self._mark(number, batch)
             self._take(part, batch)
+        if watch is not None and watch.found:
+            await self._check_own(part, layout)
         self._parts.append(await _facts(part, hasher, self._index.records - before))
 
     async def _check_own(self, part: Part, layout: Layout) -> None:

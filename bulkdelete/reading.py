@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bulkdelete.io.rundir import IndexFile
 
 
+_MARK = MARKER.encode()
+
 STDIN = "-"
 """The name of standard input, which is spooled into the run directory before it is read."""
 
@@ -84,13 +86,14 @@ async def head_of(part: Part) -> tuple[bytes, bool]:
     return head, complete
 
 
-async def batches(
+async def batches(  # noqa: PLR0913 - each is said by few
     part: Part,
     layout: Layout,
     *,
     offset: int = 0,
     line: int = 1,
     hasher: "FileHash | None" = None,
+    watch: "MarkerWatch | None" = None,
     keep_cells: bool = False,
 ) -> "AsyncGenerator[Batch, None]":
     """Yield a part's batches from a place on; an InputError names the part.
@@ -110,6 +113,8 @@ async def batches(
     parser = open_parser(layout, offset=offset, line=line, keep_cells=keep_cells)
     try:
         async for block in source.blocks(part.path, skip=offset, hasher=hasher):
+            if watch is not None:
+                watch.look(block)
             if (batch := parser.feed(block)) is not None:
                 yield _put(batch, layout, own=own)
         if (batch := parser.close()) is not None:
@@ -133,10 +138,7 @@ async def own_marks(part: Part, layout: Layout) -> set[tuple[State, float]]:
 
     Each record says it, because such files are put together; an empty set: it is not our own.
     """
-    if layout.is_json:
-        if not await _mentions_marker(part):
-            return set()
-    elif MARKER not in layout.header_names:
+    if not layout.is_json and MARKER not in layout.header_names:
         return set()
     places = [place for place, name in enumerate(layout.header_names) if name == MARKER]
     found = set()
@@ -150,14 +152,18 @@ async def own_marks(part: Part, layout: Layout) -> set[tuple[State, float]]:
     return {mark for mark in map(read_mark, found) if mark is not None}
 
 
-async def _mentions_marker(part: Part) -> bool:
-    before = b""
-    async with aclosing(source.blocks(part.path)) as blocks:
-        async for block in blocks:
-            if MARKER.encode() in before + block:
-                return True
-            before = block[-len(MARKER) :]
-    return False
+class MarkerWatch:
+    """Notices while a list is read, once, that our own outcome files are mentioned in it."""
+
+    def __init__(self) -> None:
+        self.found = False
+        self._before = b""
+
+    def look(self, block: bytes) -> None:
+        """Look at the next bytes, also over where they were cut."""
+        over = self._before + block[: len(_MARK)]
+        self.found = self.found or _MARK in block or _MARK in over
+        self._before = (self._before + block[-len(_MARK) :])[-len(_MARK) :]
 
 
 def _json_marker(line: str) -> str:
