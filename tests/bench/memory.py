@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="*", default=COUNTS)
     parser.add_argument("--memory", default=MEMORY)
     said = parser.parse_args()
-    print("       rows  repeated   peak MB   seconds     rows/s")  # noqa: T201
+    print("       rows  repeated   peak MB   seconds   CPU s  CPU us/row")  # noqa: T201
     good = True
     with tempfile.TemporaryDirectory(prefix="bulkdelete-bench-", dir="/var/tmp") as name:
         for count in said.counts:

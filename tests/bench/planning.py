@@ -18,12 +18,12 @@ from tests.bench import lists
 from tests.bench.figures import Figure
 
 
-def plan(path: Path) -> None:
+def plan(path: Path, reading: Reading | None = None) -> None:
     """Make the whole plan, in memory: read, check, de-duplicate, hash, digest."""
     wish = Wish(
         parts=(Part(path, path.name),),
         inputs=(str(path),),
-        reading=Reading(),
+        reading=reading or Reading(),
         target=CLEVERTAP,
         host=None,
         account=None,

@@ -1,0 +1,143 @@
+"""`make bench-input`: rows a second for each format, against what else reads the same file.
+
+Ours is the whole plan: read, check, de-duplicate, hash, digest. The others only read: Python's csv
+and json modules, pandas, DuckDB (on all cores). They take turns, so only the ratios of one run mean
+anything; each figure is the median of its rounds. The table is printed, and kept as JSON.
+"""
+
+import argparse
+import gzip
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+from backports import zstd
+from pyarrow import parquet
+
+from bulkdelete.core.layout import Format, Reading
+from bulkdelete.core.model import Kind
+from tests.bench import lists, readers
+from tests.bench.planning import plan, seconds
+
+OTHERS = ("python", "pandas", "duckdb")
+COUNT, ROUNDS = 500_000, 5
+
+
+class Case(NamedTuple):
+    """A list as it stands on the disk, and the share of Python's time that it may take at most."""
+
+    name: str
+    path: Path
+    target: float | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """What must be said of it."""
+        if self.name == "lines":
+            return Reading(format=Format.LINES, id_type=Kind.IDENTITY)
+        return Reading()
+
+
+def cases(place: Path, count: int) -> Iterator[Case]:
+    """Write the lists, of the same random UUIDs."""
+    ids = lists.ids(count, 1)
+    one = "identity\n" + "".join(f"{each}\n" for each in ids)
+    records = [{"identity": each, "n": n, "reason": "closed"} for n, each in enumerate(ids)]
+    three = (f"Person {n},{each},closed account\n" for n, each in enumerate(ids))
+    written = {
+        "csv": one,
+        "csv-three": "name,identity,reason\n" + "".join(three),
+        "typed": "Type,Identity\n" + "".join(f"i,{each}\n" for each in ids),
+        "jsonl": "".join(f"{json.dumps(each)}\n" for each in records),
+        "json": json.dumps(records),
+        "lines": one.removeprefix("identity\n"),
+    }
+    ends = {"jsonl": "jsonl", "json": "json", "lines": "txt"}
+    targets = {"csv": 2.0, "csv-three": 1.5, "jsonl": 3.0}
+    for name, text in written.items():
+        path = place / f"{name}.{ends.get(name, 'csv')}"
+        path.write_text(text)
+        yield Case(name, path, targets.get(name))
+    (place / "csv.csv.gz").write_bytes(gzip.compress(one.encode(), 6))
+    yield Case("csv-gzip", place / "csv.csv.gz")
+    (place / "csv.csv.zst").write_bytes(zstd.compress(one.encode()))
+    yield Case("csv-zstd", place / "csv.csv.zst")
+    table = pa.table({"identity": ids, "n": range(count)})
+    parquet.write_table(table, place / "table.parquet", row_group_size=100_000)
+    yield Case("parquet", place / "table.parquet")
+
+
+class Others:
+    """The other readers, in a process of their own."""
+
+    def __init__(self, python: str) -> None:
+        self._process = subprocess.Popen(
+            [python, readers.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def read(self, reader: str, case: Case, count: int) -> float:
+        """Let one read a list; return the seconds, and check that it read it all."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{reader} {case.name} {case.path}\n")
+        self._process.stdin.flush()
+        took, rows = self._process.stdout.readline().split()
+        if int(rows) != count:
+            raise AssertionError(f"{reader} read {rows} of {count} rows of {case.name}")
+        return float(took)
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._process.communicate()
+
+
+def main() -> None:
+    """Measure, print the table, and keep it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=COUNT)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--others", default=sys.executable, help="python that has them all")
+    parser.add_argument("--json", type=Path, help="where the figures are kept")
+    said = parser.parse_args()
+    others = Others(said.others)
+    found = {}
+    heads = "".join(f"{one:>12}" for one in ("ours", *OTHERS))
+    ratios = "".join(f"{'/ ' + one:>10}" for one in OTHERS)
+    print(f"{'rows/s':10}{heads}{ratios}  target")  # noqa: T201
+    with tempfile.TemporaryDirectory(prefix="bulkdelete-bench-") as name:
+        for case in cases(Path(name), said.count):
+            found[case.name] = took = measured(case, others, said.count, said.rounds)
+            rates = "".join(f"{said.count / one:12,.0f}" for one in took.values())
+            times = "".join(f"{took[one] / took['ours']:10.2f}" for one in OTHERS)
+            target = f"{case.target:8.1f}" if case.target else ""
+            print(f"{case.name:10}{rates}{times}{target}", flush=True)  # noqa: T201
+    others.close()
+    if said.json:
+        kept = {
+            name: {who: round(said.count / one) for who, one in took.items()}
+            for name, took in found.items()
+        }
+        said.json.parent.mkdir(parents=True, exist_ok=True)
+        said.json.write_text(json.dumps({"rows": said.count, "rows_a_second": kept}, indent=2))
+
+
+def measured(case: Case, others: Others, count: int, rounds: int) -> dict[str, float]:
+    """Return the median of the seconds of each; they take turns."""
+    times: dict[str, list[float]] = {one: [] for one in ("ours", *OTHERS)}
+    for number in range(rounds + 1):
+        took = {"ours": seconds(lambda path: plan(path, case.reading), case.path)}
+        took |= {one: others.read(one, case, count) for one in OTHERS}
+        for who, one in took.items():
+            if number:  # the first round imports, and fills the cache of the disk
+                times[who].append(one)
+    return {who: statistics.median(some) for who, some in times.items()}
+
+
+if __name__ == "__main__":
+    main()
