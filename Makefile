@@ -8,6 +8,8 @@ INSTALL := $(PYTHON) -m pip --python $(BIN)/python install
 LOCKING := build/locking
 MUTANTS := build/mutants
 TOOLS := build/deploy
+READERS := build/bench-input
+FUZZ := build/fuzz
 PEERS := build/bench
 AIRFLOW := build/airflow
 # Two tests a core: many of them wait for a process or a deadline.
@@ -16,6 +18,7 @@ SEEDS ?= 2000
 COUNT ?= 1000000
 JOBS ?= 2
 STORIES ?= 100
+FUZZ_SECONDS ?= 3600
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -42,6 +45,19 @@ test: $(READY) ## the tests, but for the slow ones
 
 measure: $(READY) ## the slow tests, one by one: they measure
 	$(BIN)/python -m pytest -m slow -q
+
+$(FUZZ)/.ready: $(READY)
+	rm -rf $(FUZZ)/env
+	$(PYTHON) -m pip install -q --no-deps --only-binary :all: --root-user-action ignore \
+	  --target $(FUZZ)/env 'atheris==3.0.0'
+	@touch $@
+
+.PHONY: fuzz fuzz-quick
+fuzz: $(FUZZ)/.ready ## bytes that nobody wrote into every parser: an hour (FUZZ_SECONDS=3600)
+	PYTHONPATH=$(FUZZ)/env $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+fuzz-quick: $(FUZZ)/.ready ## the same for 50 seconds
+	PYTHONPATH=$(FUZZ)/env $(BIN)/python -m tests.fuzz --seconds 50
 
 faults: $(READY) ## faults that need root and Debian packages; every row of the catalogue has a test
 	$(BIN)/python -m tests.faults.injectors
@@ -117,7 +133,7 @@ sabotage: $(READY) ## bugs planted one at a time, and the whole suite against ea
 sabotage-quick: $(READY) ## bugs planted one at a time, and the tests that must catch each
 	$(BIN)/python -m tests.sabotage
 
-check: lint cover test simulate kills microscope faults deploy-check sabotage-quick measure ## everything that must hold
+check: lint cover test simulate kills microscope faults deploy-check sabotage-quick fuzz-quick measure ## everything that must hold
 
 mutants: ## do the core's own tests notice when a guard is changed? Half an hour
 	rm -rf $(MUTANTS)
@@ -155,6 +171,13 @@ bench-pace: $(READY) ## how exactly --rate is kept, on a quiet machine: ten minu
 .PHONY: bench-share
 bench-share: $(READY) ## eight processes on one account: never above it, and turns are equal
 	$(BIN)/python -m tests.bench.share
+
+.PHONY: bench-input
+bench-input: $(READY) ## how fast each format is read, against Python, pandas and DuckDB
+	test -e $(READERS)/.ready || { $(PYTHON) -m venv --without-pip $(READERS) && \
+	  $(PYTHON) -m pip --python $(READERS)/bin/python install -q 'pandas==3.1.1' 'duckdb==2.0.1' \
+	  'pyarrow==26.0.1' 'zstandard==0.25.0' 'backports.zstd==1.8.0' && touch $(READERS)/.ready; }
+	$(BIN)/python -m tests.bench.inputs --others $(READERS)/bin/python --json build/bench-input.json
 
 .PHONY: bench-memory
 bench-memory: $(READY) ## the memory that a plan of 1, 10 and 100 million IDs takes
