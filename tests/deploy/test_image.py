@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class Contained(Program):
 
     cold: bool = True
     image: Image = field(default_factory=lambda: Image(Path("/")))
+    volume: bool = True
 
     def __post_init__(self) -> None:
         """Make what is mounted, with the owners and modes that a pod's volumes have."""
@@ -51,17 +53,18 @@ class Contained(Program):
         """Return the command line that starts the container."""
         given = [str(one) for one in words] or self.image.command
         mounts = {
-            self.place / "data": "/data:rw",
             self.place / "lists": "/lists:ro",
             self.place / "secrets" / "passcode": "/secrets/passcode:ro",
         }
+        if self.volume:
+            mounts[self.place / "data"] = "/data:rw"
         return roots.entering(
             self.image.root,
             [*self.image.entrypoint, *given],
             place=self.image.place,
             user=self.image.user,
             mounts=mounts,
-            read_only=True,
+            read_only=self.volume,
         )
 
     def nightly(self, *more: str) -> list[str]:
@@ -146,9 +149,21 @@ async def test_a_plan_and_its_apply_write_to_the_volume_only(
     assert {one.stat().st_uid for one in made} == {USER}
     named = {one.name.split("-")[0] for one in (pod.place / "data").iterdir()}
     assert named == {"runs", "bulkdelete"}  # and the locks of the account's slots
+    shown = await pod("status", "--json")
+    assert [one["state"] for one in shown.json["runs"]] == ["finished"], shown.err
     refused = await pod("plan", "/lists/list.csv", "--runs-dir", "/opt/runs", "--json")
     assert refused.code != 0
     assert "Read-only file system" in refused.err
+
+
+async def test_without_a_volume_it_says_that_nothing_will_be_left(pod: Contained) -> None:
+    """One line: what it writes is gone with the container, and so is the resume."""
+    pod.ids(250, "lists/list.csv")
+    pod.volume = False
+    lost = await pod("plan", "/lists/list.csv", "--region=eu1", "--id-type=identity")
+    shutil.rmtree(pod.image.root / "data" / "runs")
+    said = [line for line in lost.err.splitlines() if "gone with the next start" in line]
+    assert (lost.code, len(said)) == (0, 1), lost.err
 
 
 async def test_sigterm_drains_process_1_and_the_next_start_goes_on(

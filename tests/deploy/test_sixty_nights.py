@@ -36,7 +36,7 @@ CALENDAR = """
  2 whole                        22 whole                       42 whole
  3 whole                        23 killed, no second start     43 no list
  4 killed                       24 the list changed meanwhile  44 whole
- 5 whole                        25 whole                       45 killed, no second start
+ 5 whole                        25 no first start                     45 killed, no second start
  6 asked to stop                26 killed                      46 the approval is over
  7 whole                        27 an outage                   47 whole
  8 others use the account       28 others use the account      48 the disk is gone
@@ -92,6 +92,7 @@ KINDS = {
     "more than --max-deletes": Kind(listed="too many", by_hand=MADE_ANEW),
     "a bad passcode": Kind(at_first="passcode", by_hand=(("correct the passcode", 0),)),
     "the disk is gone": Kind(at_first="kill", then="the disk is gone", left=SIZE),
+    "no first start": Kind(at_first="off"),
     "killed, no second start": Kind(at_first="kill", then="off", left=SIZE),
     "the list changed meanwhile": Kind(by_hand=(("--abandon", 0),)),
     "the list changed, the old one kept": Kind(
@@ -227,6 +228,8 @@ class Machine:
                 second = await self.start(5.5, self.words(1))
                 process.send_signal(signal.SIGCONT)
                 return [await ended(process), second]
+            case "off":
+                return []
             case "outage":
                 self.turn(error_5xx=1.0)
             case "neighbours":
@@ -297,7 +300,7 @@ async def live(machine: Machine, kind: Kind, row: Row) -> None:
     await machine.settle()
     if kind.then == "the disk is gone":
         shutil.rmtree(machine.runs)
-    if kind.then != "off" and len(starts) == 1:
+    if kind.then != "off" and len(starts) < 2:
         starts.append(await machine.start(5.5, machine.words(1)))
     told = "\n".join(one.err + one.out for one in starts)
     codes = [one.code for one in starts]
