@@ -133,7 +133,7 @@ sabotage: $(READY) ## bugs planted one at a time, and the whole suite against ea
 sabotage-quick: $(READY) ## bugs planted one at a time, and the tests that must catch each
 	$(BIN)/python -m tests.sabotage
 
-check: lint cover test simulate kills microscope faults deploy-check sabotage-quick fuzz-quick measure ## everything that must hold
+check: lint cover test simulate kills microscope faults deploy-check test-airflow sabotage-quick fuzz-quick measure ## everything that must hold
 
 mutants: ## do the core's own tests notice when a guard is changed? Half an hour
 	rm -rf $(MUTANTS)

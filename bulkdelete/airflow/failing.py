@@ -3,7 +3,12 @@
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRuntimeError,
+    AirflowSkipException,
+)
 
 from bulkdelete.airflow.drive import Halted
 from bulkdelete.airflow.rules import Ending, of_error, sentence
@@ -37,7 +42,7 @@ def translated() -> "Iterator[None]":
         ) from None
     except BulkdeleteError as error:
         _raise(error)
-    except AirflowException:
+    except (AirflowException, AirflowRuntimeError):  # no connection, no API server: its own words
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is: its message may hold an ID
         known = bug(error)

@@ -45,6 +45,8 @@ class Narrator:
         match event:
             case Looked():
                 self._say(_plan_line(event.plan))
+                for warning in event.plan.warnings:
+                    self._say(f"WARNING: {warning}")
             case Kept():
                 self._found(event.run_dir)
                 self._say(f"the run's directory is {event.run_dir}")
@@ -81,7 +83,8 @@ class Narrator:
 def _plan_line(plan: "Plan") -> str:
     counts = plan.counts
     return (
-        f"plan {plan.digest}: {counts.read:,} IDs read, {counts.planned:,} planned, "
+        f"plan {plan.digest} for {plan.bound.account} at {plan.bound.host}: "
+        f"{counts.read:,} IDs read, {counts.planned:,} planned, "
         f"{counts.duplicate:,} duplicate, {counts.protected:,} protected, "
         f"{counts.invalid:,} invalid, {counts.excluded:,} excluded"
     )

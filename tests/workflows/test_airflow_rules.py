@@ -83,9 +83,10 @@ async def test_reports_end_as_they_should(program: Program, emulate: Emulate) ->
     bad = await bulkdelete.run(path, max_failures=100, **options)
     assert of_report(bad) is Ending.FAIL
     assert summed_up(bad).startswith("not_all_accepted: finished, but 1 IDs were rejected")
-    good = await bulkdelete.run(program.write("good.csv", "identity", "me@example.com"), **options)
+    path = program.write("good.csv", "identity", "me@example.com", "17.0")
+    good = await bulkdelete.run(path, max_invalid=100, accept_damage=["trailing_zero"], **options)
     assert of_report(good) is Ending.DONE
-    again = await bulkdelete.run(program.place / "good.csv", **options)
+    again = await bulkdelete.run(path, **options)
     assert of_report(again) is Ending.SKIP
     assert summed_up(again).startswith("already_finished: ")
     nothing = await bulkdelete.run(program.write("none.csv", "identity"), **options)
@@ -95,7 +96,9 @@ async def test_reports_end_as_they_should(program: Program, emulate: Emulate) ->
     assert told["exit_code"] == 3
     assert {type(one) for one in leaves(told)} == {int}
     text = "\n".join(say)
-    assert f"plan {bad.plan_digest}: 20 IDs read, 20 planned" in text
+    where = f"for {ACCOUNT} at {program.url}"
+    assert f"plan {bad.plan_digest} {where}: 20 IDs read, 20 planned" in text
+    assert "WARNING: trailing_zero: 1 of 2 IDs" in text
     assert not any(one in text for one in [*ids, "me@example.com"])
 
 
