@@ -1,5 +1,6 @@
-"""The meter: what share of the slots was in use while there was work for them."""
+"""Turns, and the meter: what share of the slots was in use while there was work for them."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -77,3 +78,45 @@ async def test_what_holds_the_turns_is_named() -> None:
     assert (held, 50.0 < seconds <= 60.0) == ("outage", True)
     turns.pause()
     assert turns.held() == ("paused", 0.0)
+
+
+class OneLease:
+    """Gives the same lease to whoever asks, and counts how often it came back."""
+
+    def __init__(self) -> None:
+        self.released = 0
+
+    async def acquire(self) -> Any:  # noqa: ANN401 - stands for a lease
+        """Give it."""
+        return self
+
+    def release(self) -> None:
+        """Take it back."""
+        self.released += 1
+
+    def resize(self, count: int) -> None:
+        """Have as many as before."""
+
+
+@pytest.mark.parametrize("abandoned", [True, False])
+async def test_r1_a_request_that_was_given_up_keeps_its_slot_for_a_while(
+    abandoned: bool,
+) -> None:
+    """The server may be at work on it still; after that the slot is free."""
+    slots = OneLease()
+    turns = Turns(Gate(1), slots, lambda: 0.0, 60.0 if abandoned else 0.0)
+    turns.give_back(await turns.take(), abandoned=abandoned)
+    assert slots.released == (0 if abandoned else 1)
+    if abandoned:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(turns.take(), 0.05)
+        assert slots.released == 0
+
+
+async def test_the_slot_of_a_request_that_was_given_up_is_free_again() -> None:
+    """Its time over, the next turn is to be had."""
+    slots = OneLease()
+    turns = Turns(Gate(1), slots, lambda: 0.0, 0.02)
+    turns.give_back(await turns.take(), abandoned=True)
+    await asyncio.wait_for(turns.take(), 20.0)
+    assert slots.released == 1

@@ -417,6 +417,47 @@ def test_r5_a_try_that_slipped_in_between_two_others_is_no_level_that_worked() -
     assert gate.ceiling._failed == 0
 
 
+@pytest.mark.parametrize(("draw", "share"), [(0.0, 0.75), (0.5, 1.0), (1.0, 1.25)])
+def test_r5_those_who_were_refused_together_try_again_apart(draw: float, share: float) -> None:
+    """The waits are drawn: a quarter less to a quarter more."""
+    gate = opened(2)
+    gate.throttled(gate.started(2, 1.0), 2, 1.1, None, draw)
+    answers, _ = answers_until_a_try(gate, 2.0)
+    assert answers == math.ceil(share * EXPLORE.first)
+
+
+def test_r1_an_answer_to_what_left_before_a_refusal_ends_no_fall() -> None:
+    """It was taken under the limit of before: the fall goes on as fast."""
+    ceiling = Ceiling(15, level=15, best=15)
+    ceiling.refused(15, 15, 0.5)
+    ceiling.accepted(15, 0)
+    ceiling.refused(14, 14, 0.5)
+    assert ceiling.level == 12
+    ceiling.accepted(12, ceiling.epoch)
+    ceiling.refused(12, 12, 0.5)
+    assert ceiling.level == 11, "one to what left after it does"
+
+
+def test_s13_another_cap_holds_at_once() -> None:
+    """What was learned stays; who was at the old one is at the new one; no try is above it."""
+    gate = opened(3)
+    gate.resize(2)
+    assert gate.limit == 2
+    gate.resize(5)
+    assert gate.limit == 5
+    gate.throttled(gate.started(3, 1.0), 3, 1.1, None, 0.5)
+    gate.resize(4)
+    assert gate.limit == 2
+    gate, now = falls_to(6)
+    _, now = answers_until_a_try(gate, now)
+    leave(gate, 7, now, answered=now + 1)
+    gate.resize(8)
+    _, now = answers_until_a_try(gate, now + 1)
+    assert gate.limit == 8, "and not half of the way to fifteen"
+    gate.resize(7)
+    assert gate.limit == 7
+
+
 def test_patience_grows_by_the_same_each_time() -> None:
     """So it grows as the root of the time; with the level, it grows as that one's root."""
     assert [Patience(10, 1).answers(1, failed) for failed in range(4)] == [10, 20, 30, 40]
