@@ -5,7 +5,7 @@
 
 import re
 from itertools import accumulate
-from operator import sub
+from operator import itemgetter, sub
 from typing import NamedTuple
 
 import msgspec
@@ -136,7 +136,7 @@ def cut_at_once(data: bytes, at: int, longest: int) -> Cut | None:
             cut = _placed(text, elements, at, between[1:-1])
             ends = [*cut.starts[1:], cut.end]
             long = max(map(sub, ends, cut.starts)) > longest
-            return None if long or not _shallow(elements) else cut
+            return None if long or not _shallow(text, elements) else cut
         end += len(between) - 1
     return None
 
@@ -151,40 +151,38 @@ def _whole(text: bytes) -> list[bytes] | None:
 
 def _placed(text: bytes, elements: list[bytes], at: int, between: bytes) -> Cut:
     """Find out where elements stand; `at` is where their text does."""
-    starts, lines = _regular(text, elements, between) or _irregular(text, elements)
-    end = at + len(text) + between.index(b",") + 1
-    return Cut(elements, [at + one for one in starts], lines, end)
+    starts, lines = _regular(text, elements, at, between) or _irregular(text, elements, at)
+    return Cut(elements, starts, lines, at + len(text) + between.index(b",") + 1)
 
 
 def _regular(
-    text: bytes, elements: list[bytes], between: bytes
+    text: bytes, elements: list[bytes], at: int, between: bytes
 ) -> tuple[list[int], list[int]] | None:
     """Return starts and lines where the same stands between all elements, else None."""
-    step = between.count(b"\n")
-    count = len(elements)
+    step, count = between.count(b"\n"), len(elements)
     if between.join(elements) != text or text.count(b"\n") != step * (count - 1):
         return None
-    sizes = accumulate((len(one) + len(between) for one in elements), initial=0)
-    return list(sizes)[:-1], list(range(0, step * count, step)) if step else [0] * count
+    sizes = map(len(between).__add__, map(len, elements[:-1]))
+    starts = list(accumulate(sizes, initial=at))
+    return starts, list(range(0, step * count, step)) if step else [0] * count
 
 
-def _irregular(text: bytes, elements: list[bytes]) -> tuple[list[int], list[int]]:
+def _irregular(text: bytes, elements: list[bytes], at: int) -> tuple[list[int], list[int]]:
     """Return starts and lines: nothing but space and a comma stands before the next element."""
     starts, lines, place, line = [], [], 0, 0
     for one in elements:
         start = text.index(one, place)
         line += text.count(b"\n", place, start)
-        starts.append(start)
+        starts.append(at + start)
         lines.append(line)
         place = start + len(one)
         line += one.count(b"\n")
     return starts, lines
 
 
-def _shallow(elements: list[bytes]) -> bool:
+def _shallow(text: bytes, elements: list[bytes]) -> bool:
     """Tell that none is too deep: for sure where each begins with a brace and has no other."""
-    text, count = b"\n" + b"\n".join(elements), len(elements)
-    braces = text.count(b"\n{") == count == text.count(b"\n")
-    if braces and text.count(b"{") + text.count(b"[") == count:
+    firsts = bytes(map(itemgetter(0), elements))
+    if b"[" not in text and text.count(b"{") == firsts.count(b"{") == len(elements):
         return True
     return max(one.count(b"{") + one.count(b"[") for one in elements) <= DEPTH

@@ -81,7 +81,8 @@ class JsonParser(BlockParser):
         if b"\\" in data and b"\\u" in data:
             return None
         try:
-            data.decode()
+            if not data.isascii():
+                data.decode()
             # The key is there as often as there are lines, and each record has it: one a line.
             if one_a_line(data, count):
                 return [record.id for record in self._decoder.decode_lines(data)]
@@ -133,8 +134,8 @@ def one_a_line(data: bytes, count: int) -> bool:
     Each line begins with a brace and ends with one. In no JSON text may the one follow the other:
     so there a record ends.
     """
-    text = data.removesuffix(b"\n")
-    return text.startswith(b"{") and text.endswith(b"}") and text.count(b"}\n{") == count - 1
+    ends = data.endswith((b"}", b"}\n"))
+    return ends and data.startswith(b"{") and data.count(b"}\n{") == count - 1
 
 
 def _plain_decoder(path: "Sequence[str]") -> msgspec.json.Decoder[Any] | None:
