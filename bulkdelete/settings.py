@@ -193,7 +193,10 @@ def _flag(value: Any) -> bool:  # noqa: ANN401 - text, or any value of TOML
 
 
 def _path(value: Any) -> Path:  # noqa: ANN401 - text, or any value of TOML
-    return Path(_text(value)).expanduser()
+    text = _text(value)
+    if "://" in text:
+        raise ValueError("a file of this machine is wanted, no address")
+    return Path(text).expanduser()
 
 
 def _conditions(value: Any) -> tuple[Condition, ...]:  # noqa: ANN401 - texts

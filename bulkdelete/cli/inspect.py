@@ -21,7 +21,7 @@ _IN, _OUT = InputFlags(), OutputFlags()
 
 
 def inspect(
-    *inputs: Annotated[str, Parameter(help="Files or globs.")],
+    *inputs: Annotated[str, Parameter(help="Files, globs, or addresses (s3://, https://).")],
     reading: InputFlags = _IN,
     output: OutputFlags = _OUT,
 ) -> int:
@@ -62,6 +62,7 @@ def inspect(
 
 async def _look(part: "Part", said: Any) -> "Look":  # noqa: ANN401 - a Reading
     from bulkdelete.core.looks import TableHead, TextHead, look
+    from bulkdelete.errors import InputError
     from bulkdelete.io import tables
     from bulkdelete.reading import head_of
 
@@ -74,7 +75,12 @@ async def _look(part: "Part", said: Any) -> "Look":  # noqa: ANN401 - a Reading
             return tables.first_batches(part.path, layout, keep_cells=keep_cells)
 
         head = TableHead(part.name, chosen, names, leaves, read)
-    return look(head, said)
+    try:
+        return look(head, said)
+    except InputError as error:
+        if part.name in str(error):
+            raise
+        raise InputError(error.code, str(error), error.hint, where=part.name) from error
 
 
 def _command(inputs: "Sequence[str]", first: "Look") -> str:

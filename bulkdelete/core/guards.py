@@ -3,6 +3,7 @@
 A guard that cannot decide refuses: so comparisons ask for what must hold, and NaN holds nowhere.
 """
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bulkdelete.core.damage import RULES
@@ -90,8 +91,25 @@ def check_invalid(counts: "Counts", max_percent: float, examples: "Sequence[str]
         "max_invalid",
         f"{counts.invalid:,} of {selected:,} IDs are invalid ({share:.1f} %, allowed "
         f"{max_percent:g} %); nothing was sent. The first: {first}",
-        "correct the list, or allow the share with --max-invalid",
+        _hint(examples),
     )
+
+
+def _hint(examples: "Sequence[str]") -> str:
+    """Say what to do about what was found; first what helps with the most of the examples."""
+    reasons = Counter(one.rpartition(" ")[2] for one in examples)
+    known = [_CURES[reason] for reason, _ in reasons.most_common() if reason in _CURES]
+    return "; ".join([*known[:1], "correct the list, or allow the share with --max-invalid"])
+
+
+_CURES = {
+    "bad_encoding": "if it was saved as latin-1 (Windows does), say --encoding latin-1",
+    "not_a_string": "export IDs as text: a number may have lost digits on its way",
+    "spreadsheet_damage": "export it again without a spreadsheet, or with the column as text",
+    "ragged": "see whether the delimiter is right (--delimiter), and quotes mean what they should",
+    "bad_list": "see whether this column holds lists (--column)",
+    "unknown_type": "the Type column must say i (identity) or g (CleverTap ID)",
+}
 
 
 def check_damage(findings: "Sequence[Finding]", accepted: "Sequence[str]") -> None:

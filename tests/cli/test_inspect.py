@@ -75,3 +75,12 @@ async def test_it_is_said_to_a_person(program: Program) -> None:
     assert not (program.place / "bulkdelete-runs").exists()
     missing = await program("inspect", "-", "--json")
     assert (missing.code, missing.json["reason"]["code"]) == (2, "input_missing")
+
+
+async def test_of_many_files_the_one_that_cannot_be_read_is_named(program: Program) -> None:
+    """With its line, as `plan` does."""
+    program.write("good.csv", "identity", "u-1")
+    program.write("bad.csv", "identity,name", 'u-1,"Ann', "u-2,Bob")
+    ended = await program("inspect", "good.csv", "bad.csv")
+    assert ended.code == 2
+    assert ended.err.startswith("bulkdelete: bad.csv: line 2: the quote")

@@ -112,6 +112,12 @@ def test_g3_values_that_mean_nothing_are_refused(name: str, value: str) -> None:
         resolve({}, {}, {name: value})
 
 
+def test_a_protect_list_is_a_file_of_this_machine() -> None:
+    """An address is refused as what it is, not looked for as a file."""
+    with pytest.raises(UsageError, match="--protect: a file of this machine is wanted"):
+        resolve({"protect": ("s3://bucket/vip.txt",)}, {}, {})
+
+
 def test_flags_beat_the_environment_beats_the_profile() -> None:
     """The nearest word counts."""
     environment = {"BULKDELETE_MAX_ATTEMPTS": "4", "BULKDELETE_TIMEOUT": "40"}

@@ -129,6 +129,23 @@ def test_i8_the_share_is_of_what_was_selected() -> None:
     check_invalid(found, 7.0, ["x:1 empty"])
 
 
+@pytest.mark.parametrize(
+    ("reasons", "hint"),
+    [
+        ("empty empty", "correct the list, or"),
+        ("empty bad_encoding bad_encoding", "if it was saved as latin-1"),
+        ("not_a_string bad_encoding not_a_string", "export IDs as text"),
+        ("ragged", "see whether the delimiter is right"),
+    ],
+)
+def test_i8_the_refusal_says_what_helps(reasons: str, hint: str) -> None:
+    """With what is wrong with most of those that it shows; then what always helps."""
+    with pytest.raises(InputError) as caught:
+        check_invalid(counts(93, 7), 1.0, [f"a b.csv:2 {one}" for one in reasons.split()])
+    assert caught.value.hint.startswith(hint)
+    assert caught.value.hint.endswith("allow the share with --max-invalid")
+
+
 def test_i8_the_refusal_names_the_first_five() -> None:
     """By file and line, never by ID."""
     examples = [f"list.csv:{line} empty" for line in range(2, 9)]
