@@ -41,7 +41,7 @@ run: $(READY) ## the whole story against an emulator on this machine: faults, a 
 	$(BIN)/bulkdelete demo
 
 test: $(READY) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults and not deploy" -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults and not deploy and not stores" -q
 
 measure: $(READY) ## the slow tests, one by one: they measure
 	$(BIN)/python -m pytest -m slow -q
@@ -133,7 +133,7 @@ sabotage: $(READY) ## bugs planted one at a time, and the whole suite against ea
 sabotage-quick: $(READY) ## bugs planted one at a time, and the tests that must catch each
 	$(BIN)/python -m tests.sabotage
 
-check: lint cover test simulate kills microscope faults deploy-check test-airflow sabotage-quick fuzz-quick measure ## everything that must hold
+check: lint cover test stores simulate kills microscope faults deploy-check test-airflow sabotage-quick fuzz-quick measure ## everything that must hold
 
 mutants: ## do the core's own tests notice when a guard is changed? Half an hour
 	rm -rf $(MUTANTS)
@@ -191,7 +191,7 @@ bench-gate-real: $(READY) ## the gate and its closest rival over real HTTP, on a
 	$(BIN)/python -m tests.bench.gate --real --wanted --seeds 20 --jobs 8 \
 	  --controller two-knob --controller ours
 
-lock: ## pin the newest versions that pyproject.toml allows, with their hashes
+lock: ## pin, with hashes, what pyproject.toml asks for and is not pinned yet
 	$(PYTHON) -m venv --clear $(LOCKING)
 	$(LOCKING)/bin/python -m pip install -q pip-tools
 	$(LOCKING)/bin/python -c 'import tomllib; \
@@ -202,7 +202,8 @@ lock: ## pin the newest versions that pyproject.toml allows, with their hashes
 	  needed += found["dependency-groups"]["dev"]; \
 	  print(*(one for one in needed if not one.startswith(project["name"])), sep="\n")' \
 	  > $(LOCKING)/needed.in
-	$(LOCKING)/bin/pip-compile -q --upgrade --generate-hashes --strip-extras --no-annotate \
+	cp requirements.lock $(LOCKING)/requirements.txt
+	$(LOCKING)/bin/pip-compile -q $(UPGRADE) --generate-hashes --strip-extras --no-annotate \
 	  --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-config \
 	  -o $(LOCKING)/requirements.txt $(LOCKING)/needed.in
 	{ sed '/^[^#]/,$$d' requirements.lock; cat $(LOCKING)/requirements.txt; } > $(LOCKING)/lock
@@ -235,6 +236,13 @@ lock-workflows: ## pin the newest versions around Airflow 3.3.2, with their hash
 	{ sed '/^[^#]/,$$d' tests/workflows/airflow.lock; cat $(LOCKING)/requirements.txt; } \
 	  > $(LOCKING)/lock
 	mv $(LOCKING)/lock tests/workflows/airflow.lock
+
+lock-upgrade: ## pin the newest versions that pyproject.toml allows
+	$(MAKE) lock UPGRADE=--upgrade
+
+.PHONY: stores lock-upgrade
+stores: $(READY) ## lists in a bucket, on a real S3-speaking server
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m stores -q
 
 clean: ## remove what was made here (not the runs)
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis

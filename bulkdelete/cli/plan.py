@@ -23,7 +23,9 @@ _RUNS, _OUT, _ACCEPT = RunsFlags(), OutputFlags(), AcceptFlags()
 
 
 def plan(  # noqa: PLR0913 - one per group of flags
-    *inputs: Annotated[str, Parameter(help="Files, globs, or - for standard input.")],
+    *inputs: Annotated[
+        str, Parameter(help="Files, globs, addresses (s3://, https://), or -: standard input.")
+    ],
     reading: InputFlags = _IN,
     select: SelectFlags = _SELECT,
     place: PlaceFlags = _PLACE,

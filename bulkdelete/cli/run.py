@@ -32,7 +32,9 @@ _APPROVAL, _ACCEPT, _RUNS, _OUT = ApprovalFlags(), AcceptFlags(), RunsFlags(), O
 
 
 def run(  # noqa: PLR0913 - one per group of flags
-    *inputs: Annotated[str, Parameter(help="Files, globs, or - for standard input.")],
+    *inputs: Annotated[
+        str, Parameter(help="Files, globs, addresses (s3://, https://), or -: standard input.")
+    ],
     reading: InputFlags = _IN,
     select: SelectFlags = _SELECT,
     place: PlaceFlags = _PLACE,

@@ -30,7 +30,7 @@ COPIED = ("bulkdelete", "tests", "sample_data", "docs", "Makefile", "README.md",
 SECONDS = 20.0
 WHOLE_SECONDS = 600.0
 CONTROL_SECONDS = 1200.0
-SUITE = "not slow and not faults and not deploy"
+SUITE = "not slow and not faults and not deploy and not stores"
 """What `make test` runs."""
 _PASSED, _FAILED = 0, 1  # pytest's exit codes; any other says that nothing was tested
 

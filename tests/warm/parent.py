@@ -37,6 +37,8 @@ def load() -> None:
         if not found.name.endswith("__main__"):
             with suppress(ImportError):  # what belongs to an extra that is not there
                 importlib.import_module(found.name)
+    for name in os.environ.get("WARM_TOO", "").split():
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()
 
