@@ -1,8 +1,11 @@
 """The command line: argv, environment and TOML in, exit code out. Imports happen where needed."""
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import NoReturn
 
 from cyclopts import (
     App,
@@ -69,6 +72,8 @@ def build() -> App:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    if os.getpid() == 1:
+        hear_signals()
     words = list(sys.argv[1:] if argv is None else argv)
     # A lone dash is standard input; the parser would take it for a flag.
     words = [STDIN_PATH if word == "-" else word for word in words]
@@ -79,6 +84,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"bulkdelete: {_without_values(error)}\n  next: {command}\n")
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def hear_signals() -> None:
+    """End at a signal, until there is more to it.
+
+    Any other process does so by itself. From process 1 of a container the kernel keeps the signals
+    that it has no handler for, so one that came early would be lost.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+
+
+def _end(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

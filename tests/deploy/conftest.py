@@ -1,4 +1,4 @@
-"""What tests of deploy/ share: the image, built once."""
+"""What tests of deploy/ share: the image, built once in each process of them."""
 
 from collections.abc import Iterator
 

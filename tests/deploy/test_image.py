@@ -136,9 +136,9 @@ async def test_a_plan_and_its_apply_write_to_the_volume_only(
     """On a read-only root, as a user without a name of its own for anything else."""
     emulator = await emulate()
     _, ids = pod.ids(250, "lists/list.csv")
-    before = sorted(pod.image.root.rglob("*"))
     planned = await pod("plan", "/lists/list.csv", "--endpoint", pod.url, "--json")
     assert planned.code == 0, planned.err
+    before = sorted(pod.image.root.rglob("*"))  # with the places of the mounts
     secret = ("--passcode-file", "/secrets/passcode")
     consent = ("--approve", planned.json["plan_digest"])
     applied = await pod("apply", planned.json["run_dir"], *secret, *consent, "--json")
