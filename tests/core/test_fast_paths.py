@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkdelete.core.blocks import MAX_RECORD
+from bulkdelete.core.csv_rows import kinds_of
 from bulkdelete.core.json_elements import DEPTH, ELEMENT, Cut, after_space, cut_at_once
 from bulkdelete.core.json_records import one_a_line
+from bulkdelete.core.model import Kind
 
 BITS = [
     *(b'"a"', b'{"id":"a"}', b'{"id":"},{"}', b'{"a":[{"id":"g"},{"id":"h"}]}', b"1", b"12", b"2"),
@@ -137,3 +139,19 @@ def test_lines_that_may_be_read_at_once(data: bytes, expected: bool) -> None:
     """Those of a program that writes one object a line."""
     count = data.removesuffix(b"\n").count(b"\n") + 1
     assert one_a_line(data, count) is expected
+
+
+@pytest.mark.parametrize(
+    ("types", "kinds"),
+    [
+        (["i"], Kind.IDENTITY),
+        (["g", "G"], Kind.GUID),
+        (["i", "I", "i"], Kind.IDENTITY),
+        (["i", "G"], [Kind.IDENTITY, Kind.GUID]),
+        (["i", ""], None),
+        (["identity"], None),
+    ],
+)
+def test_kinds_of_a_column_of_types(types: list[str], kinds: object) -> None:
+    """One kind for all where all say the same; one each where not; none where one says nothing."""
+    assert kinds_of(types) == kinds
