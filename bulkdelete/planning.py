@@ -233,12 +233,13 @@ class _Survey:
             self._selector.begin(layout, part.name)
         keep_cells = activity is not None or bool(self._wish.selection.where)
         stream = batches(part, layout, hasher=hasher, watch=watch, keep_cells=keep_cells)
-        async for batch in stream:
-            self._active = activity(batch) if activity else frozenset()
-            if self._index.records == before:
-                await self._expect(part, batch)
-            self._mark(number, batch)
-            self._take(part, batch)
+        async with aclosing(stream):
+            async for batch in stream:
+                self._active = activity(batch) if activity else frozenset()
+                if self._index.records == before:
+                    await self._expect(part, batch)
+                self._mark(number, batch)
+                self._take(part, batch)
         if watch is not None and watch.found:
             await self._check_own(part, layout)
         self._parts.append(await _facts(part, hasher, self._index.records - before))
@@ -550,17 +551,18 @@ async def _protect_list(part: Part, rules: ProtectRules, hasher: FileHash) -> in
     # A first line that is no known header may be an entry that somebody wants protected.
     loose = layout.header_names if kinds and layout.format is Format.CSV else ()
     entries = sum(rules.add(name, tuple(Kind), wildcards=False) for name in loose)
-    async for batch in batches(part, layout, hasher=hasher):
-        if batch.faults:
-            place = min(batch.faults)
-            raise InputError(
-                "protect_unreadable",
-                f"the protect list cannot be read: {batch.faults[place]}; nothing was sent",
-                where=f"{part.name}:{batch.lines[place]}",
-            )
-        for position, one in enumerate(batch.ids):
-            for_kinds = kinds or (batch.kind(position),)
-            entries += rules.add(one, for_kinds, wildcards=wildcards)
+    async with aclosing(batches(part, layout, hasher=hasher)) as stream:
+        async for batch in stream:
+            if batch.faults:
+                place = min(batch.faults)
+                raise InputError(
+                    "protect_unreadable",
+                    f"the protect list cannot be read: {batch.faults[place]}; nothing was sent",
+                    where=f"{part.name}:{batch.lines[place]}",
+                )
+            for position, one in enumerate(batch.ids):
+                for_kinds = kinds or (batch.kind(position),)
+                entries += rules.add(one, for_kinds, wildcards=wildcards)
     return entries
 
 

@@ -112,11 +112,12 @@ async def batches(  # noqa: PLR0913 - each is said by few
     own = layout.format is Format.CSV and MARKER in layout.header_names and not layout.is_list
     parser = open_parser(layout, offset=offset, line=line, keep_cells=keep_cells)
     try:
-        async for block in source.blocks(part.path, skip=offset, hasher=hasher):
-            if watch is not None:
-                watch.look(block)
-            if (batch := parser.feed(block)) is not None:
-                yield _put(batch, layout, own=own)
+        async with aclosing(source.blocks(part.path, skip=offset, hasher=hasher)) as blocks:
+            async for block in blocks:
+                if watch is not None:
+                    watch.look(block)
+                if (batch := parser.feed(block)) is not None:
+                    yield _put(batch, layout, own=own)
         if (batch := parser.close()) is not None:
             yield _put(batch, layout, own=own)
     except InputError as error:
@@ -272,15 +273,16 @@ async def planned_chunks(
         if start is not None and number < start.part:
             continue
         at = start if start is not None and number == start.part else None
-        async for batch in _again(part, reading, at):
-            if record + len(batch.ids) > plan.counts.read:
-                raise _changed_meanwhile(f"{part.name} has more records")
-            others = index.codes(record, len(batch.ids))
-            record += len(batch.ids)
-            for kind, ids in kept(batch, others):
-                for chunk in chunker.feed(ids, kind):
-                    if chunk.seq >= skip_to:
-                        yield chunk
+        async with aclosing(_again(part, reading, at)) as stream:
+            async for batch in stream:
+                if record + len(batch.ids) > plan.counts.read:
+                    raise _changed_meanwhile(f"{part.name} has more records")
+                others = index.codes(record, len(batch.ids))
+                record += len(batch.ids)
+                for kind, ids in kept(batch, others):
+                    for chunk in chunker.feed(ids, kind):
+                        if chunk.seq >= skip_to:
+                            yield chunk
     if record != plan.counts.read:
         raise _changed_meanwhile("it has fewer records")
     for chunk in chunker.close():
@@ -294,10 +296,10 @@ async def _again(
     """Read a part that was read before; who does not let us in any more may do so later."""
     try:
         layout = await layout_of(part, reading)
-        async for batch in batches(
-            part, layout, offset=at.offset if at else 0, line=at.line if at else 1
-        ):
-            yield batch
+        offset, line = (at.offset, at.line) if at else (0, 1)
+        async with aclosing(batches(part, layout, offset=offset, line=line)) as stream:
+            async for batch in stream:
+                yield batch
     except InputError as error:
         if error.code != "input_forbidden":
             raise

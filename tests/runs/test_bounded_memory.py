@@ -1,10 +1,13 @@
 """Lists whose IDs do not fit into memory: the same plan, by two passes and a file."""
 
 import asyncio
+import errno
+import gc
 import random
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +18,7 @@ from bulkdelete.core.layout import Reading
 from bulkdelete.core.selection import Condition, Selection
 from bulkdelete.core.target import CLEVERTAP
 from bulkdelete.errors import InputError, IntegrityError
-from bulkdelete.io import inflating, source
+from bulkdelete.io import inflating, source, spill
 from bulkdelete.planning import Planned, Wish, make_plan
 from bulkdelete.reading import Part
 from tests.conftest import Program
@@ -154,6 +157,29 @@ async def test_what_cannot_be_read_is_said_in_the_first_pass(tmp_path: Path) -> 
         file.write('"' + "x" * 70_000)
     with pytest.raises(InputError, match=r"x\.csv"):
         await planned([path], 100_000)
+
+
+@pytest.mark.parametrize("stopped", [spill.Spill, planning._Survey], ids=["first", "second"])
+async def test_what_stops_a_pass_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: type
+) -> None:
+    """No read under way, and nothing that the loop could tell to nobody."""
+    path = tmp_path / "x.csv"
+    listed(path, 100_000)
+    background: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: background.append(context))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(stopped, {"Spill": "_write"}.get(stopped.__name__, "_take"), full)
+    with pytest.raises(OSError, match="No space"):
+        await planned([path], 100_000)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    gc.collect()
+    await asyncio.sleep(0)
+    assert background == []
 
 
 KILLED = """
