@@ -10,40 +10,51 @@ from bulkdelete import reporting
 from bulkdelete.core import report as reports
 from bulkdelete.core.model import Balance
 from bulkdelete.core.report import Reason, Report
+from bulkdelete.core.timeline import Timeline
 from bulkdelete.errors import BulkdeleteError, BusyError, IntegrityError, Stopped, UsageError
 from bulkdelete.io.room import advice
 from bulkdelete.version import __version__
 
 if TYPE_CHECKING:
-    from bulkdelete.io.rundir import RunDir
+    from bulkdelete.core.plan import Plan
+    from bulkdelete.core.progress import Progress
+    from bulkdelete.io.rundir import RunDir, Witness
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 def read(run: "RunDir") -> Report:
     """Work out the summary of a run, alive or dead; IntegrityError when it cannot be believed."""
+    return _read(run)[2]
+
+
+def _read(run: "RunDir", witness: "Witness | None" = None) -> "tuple[Plan, Progress, Report]":
     run.check()
     plan = run.plan()
-    progress, reader = run.progress(plan)
-    return reporting.summary(run, plan, progress, head=reader.head, busy=run.busy())
+    progress, reader = run.progress(plan, witness)
+    report = reporting.summary(run, plan, progress, head=reader.head, busy=run.busy())
+    return plan, progress, report
 
 
 def concluded(run: "RunDir", error: BulkdeleteError) -> Report:
     """Return the summary of a run that `error` refused or stopped, and write it there."""
     if isinstance(error, IntegrityError):
         return _unreadable(run, error)
-    report = _with(read(run), error)
-    if not isinstance(error, BusyError):  # then the report is the other process's
-        with suppress(OSError):  # a full disk: the balance is told all the same
-            rewrite(run, report)
+    if isinstance(error, BusyError):  # the reports are the other process's
+        return _with(read(run), error)
+    timeline = Timeline()
+    plan, progress, report = _read(run, timeline.witness)
+    report = _with(report, error)
+    with suppress(OSError):  # a full disk: the balance is told all the same
+        reporting.write(run, report, plan, progress, __version__, timeline=timeline)
     return report
 
 
-def rewrite(run: "RunDir", report: Report) -> None:
-    """Write the reports of a run anew, with this summary."""
-    plan = run.plan()
-    progress, _ = run.progress(plan)
-    reporting.write(run, report, plan, progress, __version__)
+def rewrite(run: "RunDir") -> None:
+    """Write the reports of a run anew."""
+    timeline = Timeline()
+    plan, progress, report = _read(run, timeline.witness)
+    reporting.write(run, report, plan, progress, __version__, timeline=timeline)
 
 
 def _with(report: Report, error: BulkdeleteError) -> Report:

@@ -232,7 +232,7 @@ async def verify(
     )
     answer = await verifying.verify(job, time.time)
     if not found.busy():
-        rewrite(found, read(found))
+        rewrite(found)
     for path in map(Path, answer.files):
         audience.told(Wrote(path))
     return answer

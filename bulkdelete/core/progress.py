@@ -24,6 +24,10 @@ class ChunkState(IntEnum):
     DETAILED = 2
 
 
+# As they are in an array of bytes: an enum's member is slow to look up, twice a record.
+_ACCEPTED, _DETAILED = int(ChunkState.ACCEPTED), int(ChunkState.DETAILED)
+
+
 @dataclass(slots=True)
 class PieceState:
     """One span of a chunk: attempts so far, whether one is open, and since when it is in doubt.
@@ -129,7 +133,7 @@ class Progress:
             case log.Outcome():
                 self._settle(record)
             case log.Split():
-                self._split(record.span)
+                self._split(record)
             case log.Start():
                 self._start(record)
             case log.Approval():
@@ -187,21 +191,32 @@ class Progress:
                 if piece.settled is None:
                     yield piece
 
-    def _piece(self, span: Span) -> PieceState:
-        if span.seq >= self.chunks:
-            raise log.corrupt(f"it names chunk {span.seq}, which the plan does not have")
-        if self.states[span.seq] == ChunkState.ACCEPTED:
-            raise log.corrupt(f"it goes on with chunk {span.seq} after its acceptance")
-        pieces = self.pieces.get(span.seq)
+    def _piece(self, about: log.Intent | log.Outcome | log.Split) -> PieceState:
+        """Return the piece that a record is about; the first one of a chunk is all of it."""
+        pieces = self.pieces.get(about.chunk)
         if pieces is None:
-            self.states[span.seq] = ChunkState.DETAILED
-            pieces = self.pieces[span.seq] = {Span(span.seq, 0, span.hi): PieceState()}
-        if span not in pieces:
-            raise log.corrupt(f"it names a piece of chunk {span.seq} that was never cut")
-        return pieces[span]
+            pieces = self._whole(about.chunk, about.hi)
+        if len(pieces) == 1:  # nearly always, and then nothing need be hashed
+            for span, piece in pieces.items():
+                if span.lo == about.lo and span.hi == about.hi:
+                    return piece
+        elif (found := pieces.get(about.span)) is not None:
+            return found
+        raise log.corrupt(f"it names a piece of chunk {about.chunk} that was never cut")
+
+    def _whole(self, seq: int, size: int) -> dict[Span, PieceState]:
+        """Begin to tell of a chunk that nothing was told of."""
+        whole = Span(seq, 0, size)
+        if seq >= self.chunks:
+            raise log.corrupt(f"it names chunk {seq}, which the plan does not have")
+        if self.states[seq] == _ACCEPTED:
+            raise log.corrupt(f"it goes on with chunk {seq} after its acceptance")
+        self.states[seq] = _DETAILED
+        pieces = self.pieces[seq] = {whole: PieceState()}
+        return pieces
 
     def _intend(self, record: log.Intent) -> None:
-        piece = self._piece(record.span)
+        piece = self._piece(record)
         if piece.open_since is not None or piece.settled is not None:
             raise log.corrupt(f"chunk {record.chunk} has two attempts at once")
         if piece.doubt is not None:
@@ -211,7 +226,7 @@ class Progress:
         self.requests.sent += 1
 
     def _settle(self, record: log.Outcome) -> None:
-        piece = self._piece(record.span)
+        piece = self._piece(record)
         if piece.open_since is None:
             raise log.corrupt(f"chunk {record.chunk} has an outcome without an intent")
         opened, piece.open_since = piece.open_since, None
@@ -220,7 +235,7 @@ class Progress:
         piece.reason = record.reason
         match record.verdict:
             case "accepted":
-                self._accept(record.span, piece)
+                self._accept(record, piece)
             case "partial":
                 if not all(record.lo <= one < record.hi for one in record.bad):
                     raise log.corrupt(f"it names IDs outside a piece of chunk {record.chunk}")
@@ -232,13 +247,15 @@ class Progress:
             case _:
                 pass  # throttled, failed, withdrawn, refused, abort: not an act
 
-    def _accept(self, span: Span, piece: PieceState) -> None:
-        piece.settled, piece.doubt = State.ACCEPTED, None
-        if len(self.pieces[span.seq]) == 1:
-            self.states[span.seq] = ChunkState.ACCEPTED
-            self.accepted_chunks += 1
-            self.accepted_ids += len(span)
-            del self.pieces[span.seq]
+    def _accept(self, record: log.Outcome, piece: PieceState) -> None:
+        seq = record.chunk
+        if len(self.pieces[seq]) > 1:
+            piece.settled, piece.doubt = State.ACCEPTED, None
+            return
+        self.states[seq] = _ACCEPTED
+        self.accepted_chunks += 1
+        self.accepted_ids += record.hi - record.lo
+        del self.pieces[seq]
 
     def _count(self, record: log.Outcome) -> None:
         if record.verdict in {"failed", "withdrawn"}:
@@ -251,8 +268,8 @@ class Progress:
         if record.reason:
             self.reasons[record.reason] += 1
 
-    def _split(self, span: Span) -> None:
-        piece = self._piece(span)
+    def _split(self, record: log.Split) -> None:
+        piece, span = self._piece(record), record.span
         if piece.settled is not None or piece.open_since is not None or len(span) == 1:
             raise log.corrupt(f"it cuts a piece of chunk {span.seq} that cannot be cut")
         pieces = self.pieces[span.seq]

@@ -12,6 +12,7 @@ and what is held goes to the outcomes of the requests that are out.
 import asyncio
 import os
 from contextlib import contextmanager, suppress
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Protocol
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 
 def lines(file: "IO[bytes]") -> "Iterator[bytes]":
     """Yield the lines of a log, each cut at the longest that a record can be."""
-    while line := file.readline(log.MAX_LINE):
-        yield line
+    return iter(partial(file.readline, log.MAX_LINE), b"")
 
 
 def replay(
