@@ -61,6 +61,13 @@ def test_the_component_is_valid(tmp_path: Path) -> None:
     assert spec["spec"]["inputs"]["dry-run"]["default"] is True
 
 
+def test_the_component_repeats_what_is_resumable_and_nothing_else() -> None:
+    """GitLab repeats a job for its exit code or for `when`: either will do."""
+    _, jobs = documents(DEPLOY / "gitlab" / "template.yml")
+    asked = {name: job["retry"] for name, job in jobs.items() if "retry" in job}
+    assert asked == {"bulkdelete-apply": {"max": 2, "exit_codes": 75}}
+
+
 @dataclass
 class Runner:
     """Runs the shell of an action's steps, as GitHub would: a job has its own temporary place."""
