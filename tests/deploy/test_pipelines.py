@@ -7,12 +7,16 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -68,9 +72,34 @@ def test_the_component_repeats_what_is_resumable_and_nothing_else() -> None:
     assert asked == {"bulkdelete-apply": {"max": 2, "exit_codes": 75}}
 
 
+def holds(condition: str, given: dict[str, str], outcomes: dict[str, str]) -> bool:
+    """Tell whether a step is run, as GitHub reads its condition."""
+    words = re.sub(r"inputs\.([a-z-]+)", lambda one: repr(given[one[1]]), condition)
+    words = re.sub(
+        r"steps\.(\w+)\.outcome", lambda one: repr(outcomes.get(one[1], "skipped")), words
+    )
+    words = words.replace("&&", "and").replace("||", "or").replace("always()", "True")
+    return bool(eval(words))  # noqa: S307 - what stands in the action
+
+
+def annotations(log: str) -> list[tuple[str, str, str]]:
+    """Read the annotations of a log as GitHub's runner does: (kind, title, text) of each."""
+    found = []
+    for kind, properties, text in re.findall(
+        r"^::(error|warning|notice) ?(.*?)::(.*)$", log, re.MULTILINE
+    ):
+        pairs = [one.strip().split("=", 1) for one in properties.split(",")]
+        title = dict(one for one in pairs if len(one) == 2).get("title", "")
+        found.append((kind, unquote(title), unquote(text)))
+    return found
+
+
 @dataclass
 class Runner:
-    """Runs the shell of an action's steps, as GitHub would: a job has its own temporary place."""
+    """Runs the shell of an action's steps, as GitHub would: a job has its own temporary place.
+
+    `cancel`: when it is true, the job is cancelled: the shell that runs gets a SIGINT.
+    """
 
     program: Program
     inputs: dict[str, str]
@@ -78,37 +107,38 @@ class Runner:
     temp: Path = field(init=False)
     number: int = 0
     log: str = ""
+    cancel: Callable[[], bool] | None = None
 
     def job(self, **inputs: str) -> int:
         """Run the steps of one job; artifacts are what passes between jobs."""
         self.number += 1
+        self.log = ""
         self.temp = self.program.place / f"runner-{self.number}"
         self.temp.mkdir()
         (action,) = documents(DEPLOY / "github" / "action.yml")
         given = {k: str(v.get("default", "")) for k, v in action["inputs"].items()}
         given |= self.inputs | {name.replace("_", "-"): value for name, value in inputs.items()}
-        code = 0
+        code, outcomes = 0, dict[str, str]()
         for step in action["runs"]["steps"]:
             if step["name"] == "Install":
                 continue  # the program is here already
-            condition = step.get("if", "")
-            if "'plan'" in condition and given["command"] != "plan" and "always" not in condition:
+            condition = step.get("if", "always()")
+            if (code and "always()" not in condition) or not holds(condition, given, outcomes):
                 continue
-            if condition == "inputs.command == 'apply'" and given["command"] != "apply":
-                continue
-            code = self._step(step, given, code)
+            ended = self._step(step, given)
+            outcomes[step.get("id", "")] = "failure" if ended else "success"
+            code = code or ended
         return code
 
-    def _step(self, step: Any, given: dict[str, str], code: int) -> int:  # noqa: ANN401 - YAML
+    def _step(self, step: Any, given: dict[str, str]) -> int:  # noqa: ANN401 - YAML
         uses = step.get("uses", "")
         if uses.startswith("actions/download-artifact@"):
             shutil.copy(self.kept, self.temp)
-        elif uses.startswith("actions/upload-artifact@"):
-            if (self.temp / self.kept.name).exists():
-                shutil.copy(self.temp / self.kept.name, self.kept)
-        elif not code:
-            return self._shell(step, given)
-        return code
+            return 0
+        if uses.startswith("actions/upload-artifact@"):
+            shutil.copy(self.temp / self.kept.name, self.kept)
+            return 0
+        return self._shell(step, given)
 
     def _shell(self, step: Any, given: dict[str, str]) -> int:  # noqa: ANN401 - YAML
         variables = {
@@ -119,18 +149,25 @@ class Runner:
             "RUNNER_TEMP": str(self.temp),
             "GITHUB_OUTPUT": str(self.temp / "output"),
             "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md"),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{self.program.place}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
-        done = subprocess.run(
-            [tool("bash"), "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
-            cwd=self.program.place,
-            env=here | variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.log = done.stdout + done.stderr
-        return done.returncode
+        with (self.temp / "log").open("w+") as log:
+            shell = subprocess.Popen(
+                [tool("bash"), "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+                cwd=self.program.place,
+                env=here | variables,
+                stdout=log,
+                stderr=log,
+            )
+            while self.cancel and step["name"] == "Apply" and shell.poll() is None:
+                if self.cancel():
+                    shell.send_signal(signal.SIGINT)
+                    self.cancel = None
+                time.sleep(0.01)
+            code = shell.wait(timeout=60)
+            log.seek(0)
+            self.log += log.read()
+        return code
 
     def output(self, name: str) -> str:
         """Return an output of the last job."""
@@ -171,7 +208,9 @@ async def test_plan_approve_apply_and_re_run(emulate: Emulate, runner: Runner) -
     assert emulator.state.stats()["requests"] == 0
     wrong = {"command": "apply", "dry_run": "false", "passcode": "wrong", "approve": digest}
     assert await in_thread(runner.job, **wrong) == 5
-    assert "::error title=bulkdelete, exit 5%3A the server refused" in runner.log
+    ((kind, title, text),) = annotations(runner.log)
+    assert (kind, title.split(" the server")[0]) == ("error", "bulkdelete, exit 5:")
+    assert "401" in text
     real = dry | {"dry_run": "false"}
     assert await in_thread(runner.job, **real) == 0, runner.log
     assert len(times_acted(emulator)) == 250
@@ -188,7 +227,11 @@ async def test_a_job_that_was_stopped_goes_on(emulate: Emulate, runner: Runner) 
     assert await in_thread(runner.job, command="plan", flags=flags) == 0, runner.log
     real = {"command": "apply", "approve": runner.output("digest"), "dry_run": "false"}
     assert await in_thread(partial(_held, runner), **real) == 75
-    assert "::warning title=bulkdelete, exit 75%3A stopped before the end: re-run" in runner.log
+    ((kind, title, _),) = annotations(runner.log)
+    assert (kind, title) == (
+        "warning",
+        "bulkdelete, exit 75: stopped before the end: re-run this job, it goes on",
+    )
     assert 0 < len(times_acted(emulator)) < 250
     assert await in_thread(runner.job, **real) == 0, runner.log
     assert set(times_acted(emulator).values()) == {1}
@@ -212,8 +255,88 @@ async def test_a_plan_that_is_refused_says_why(runner: Runner) -> None:
     """Too many: the job fails with the guard's code, annotated; nothing is kept."""
     few = {"command": "plan", "max_deletes": "249", "region": "eu1"}
     assert await in_thread(runner.job, **few) == 4
-    assert "::error title=bulkdelete plan, exit 4::" in runner.log
+    ((kind, title, text),) = annotations(runner.log)
+    assert (kind, title) == ("error", "bulkdelete plan, exit 4")
+    assert "250 IDs, more than the 249" in text
     assert not runner.kept.exists()
+
+
+async def test_who_chooses_the_list_chooses_no_flag(runner: Runner) -> None:
+    """A list that is called like a flag is a list, which is not there."""
+    bold = {"command": "plan", "region": "eu1", "input": "--skip=249\npurge.csv"}
+    assert await in_thread(runner.job, **bold) == 2
+    ((_, _, text),) = annotations(runner.log)
+    assert "--skip=249: no such file" in text
+
+
+async def test_a_reviewer_sees_where_it_goes_and_what_is_odd(runner: Runner) -> None:
+    """On the summary page of the plan: account, host, what a protect list did, warnings."""
+    ids = [f"user-{number:07d}" for number in range(99)]
+    runner.program.write("purge.csv", "identity", *ids, "17.0")
+    runner.program.write("vip.txt", "user-000009*")
+    flags = "--protect=vip.txt\n--id-type=identity"
+    assert await in_thread(runner.job, command="plan", region="eu1", flags=flags) == 0, runner.log
+    page = (runner.temp / "summary.md").read_text()
+    assert f"To account `{ACCOUNT}` at https://eu1.api.clevertap.com" in page
+    assert re.search(r"vip.txt` held back 9\n", page)
+    assert "| planned | 91 |" in page
+    assert "**WARNING** `trailing_zero: 1 of 100 IDs" in page
+    assert not [one for one in ids if one in page + runner.log]
+
+
+async def test_flags_that_cannot_be_read_are_annotated_too(runner: Runner) -> None:
+    """There is no JSON then; the code is the program's."""
+    wrong = {"command": "plan", "region": "eu1", "flags": "--nonsense"}
+    assert await in_thread(runner.job, **wrong) == 2
+    assert annotations(runner.log) == [
+        ("error", "bulkdelete plan, exit 2", "the end of this step's log says why")
+    ]
+    assert "there is no flag --nonsense" in runner.log
+
+
+@pytest.mark.parametrize(
+    ("printed", "code", "text"),
+    [
+        ("", 137, "the end of this step's log says why"),
+        (
+            r'{"reason": {"code": "x", "message": "100%\n::error::no", "hint": ""}}',
+            4,
+            "100%\n::error::no",
+        ),
+    ],
+)
+async def test_one_end_is_one_annotation(
+    runner: Runner, printed: str, code: int, text: str
+) -> None:
+    """Also where it died without a word, and where its words could be taken for a command."""
+    assert await in_thread(runner.job, command="plan", region="eu1") == 0, runner.log
+    (runner.program.place / "bin").mkdir()
+    runner.program.write("printed", printed)
+    double = runner.program.write("bin/bulkdelete", "#!/bin/sh", "cat printed", f"exit {code}")
+    double.chmod(0o755)
+    assert await in_thread(runner.job, command="apply", dry_run="false") == code
+    ((_, title, told),) = annotations(runner.log)
+    assert title.startswith(f"bulkdelete, exit {code}: ")
+    assert told == text
+    assert runner.output("exit-code") == str(code)
+
+
+async def test_a_cancelled_job_drains_and_is_kept(emulate: Emulate, runner: Runner) -> None:
+    """The runner signals the shell only; what was in flight is on record, a re-run ends it."""
+    emulator = await emulate(latency=0.3)
+    runner.program.ids(2000, "purge.csv")
+    flags = f"--endpoint={runner.program.url}\n"
+    more = {"flags": flags, "max_deletes": "2000"}
+    assert await in_thread(runner.job, command="plan", **more) == 0, runner.log
+    real = {"command": "apply", "approve": runner.output("digest"), "dry_run": "false"}
+    real |= {"max_deletes": "2000"}
+    runner.cancel = lambda: emulator.state.stats()["acted_requests"] >= 3
+    assert await in_thread(runner.job, **real) == 143, runner.log
+    assert 300 <= len(times_acted(emulator)) < 2000
+    emulator.emulation.turn({"latency": 0.0})
+    assert await in_thread(runner.job, **real) == 0, runner.log
+    assert set(times_acted(emulator).values()) == {1}
+    assert len(times_acted(emulator)) == 2000
 
 
 async def test_the_component_runs(program: Program, emulate: Emulate) -> None:
