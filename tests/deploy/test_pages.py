@@ -108,15 +108,21 @@ class Debian:
         """Write a file into the checkout."""
         (self.root / "src" / name).write_text(text, "utf-8")
 
-    async def run(self, lines: str, user: str = "0:0", **env: str) -> Ended:
-        """Run lines of shell, as root or another user."""
+    async def run(
+        self,
+        lines: str,
+        user: str = "0:0",
+        writable: dict[str, Path] | None = None,
+        **env: str,
+    ) -> Ended:
+        """Run lines of shell, as root or another user; `writable`: all that is, and where."""
         words = roots.entering(
             self.root,
             ["/bin/sh", "-euc", lines],
             place="/src" if user == "0:0" else "/",
             user=user,
-            mounts={},
-            read_only=False,
+            mounts={path: f"{where}:rw" for where, path in (writable or {}).items()},
+            read_only=writable is not None,
         )
         process = await asyncio.create_subprocess_exec(
             *words,
@@ -194,9 +200,25 @@ async def test_systemd_finds_what_its_page_puts_there(debian: Debian, emulate: E
     assert (await debian.run(lent)).code == 0
     line = here(shlex.join(unit_command()), emulator.url)
     env = {"CLEVERTAP_ACCOUNT_ID": ACCOUNT, "BULKDELETE_RUNS_DIR": "/var/lib/bulkdelete"}
-    night = await debian.run(line, "bulkdelete:bulkdelete", **env)
+    night = await debian.run(line, "bulkdelete:bulkdelete", shut_off(debian), **env)
     assert night.code == 0, night.err
     assert len(times_acted(emulator)) == 249
+    # It keeps to one cap with whoever else is at this account on the machine.
+    slots = [one.name for one in (debian.root / "run/lock").iterdir()]
+    assert any(re.fullmatch(r"bulkdelete-[0-9a-f]+-0", one) for one in slots)
+
+
+def shut_off(machine: Debian) -> dict[str, Path]:
+    """Return what the unit leaves writable: its state, a /tmp of its own, and what it names."""
+    unit = (DEPLOY / "systemd" / "bulkdelete.service").read_text()
+    said = dict(re.findall(r"^(\w+)=(.*)$", unit, re.MULTILINE))
+    assert (said["ProtectSystem"], said["PrivateTmp"]) == ("strict", "yes")
+    private = machine.root / "private" / "tmp"
+    private.mkdir(parents=True)
+    private.chmod(0o1777)
+    named = [one.removeprefix("-") for one in said.get("ReadWritePaths", "").split()]
+    places = [f"/var/lib/{said['StateDirectory']}", *named]
+    return {f"/{private.name}": private} | {one: machine.root / one.lstrip("/") for one in places}
 
 
 async def test_docker_run_does_what_its_page_says(
