@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _MARK = MARKER.encode()
 
+_SENT_AT_ONCE = 64 * 1024
+"""Bytes that are parsed at once while it sends: 20 requests or so, in little memory and time."""
+
 STDIN = "-"
 """The name of standard input, which is spooled into the run directory before it is read."""
 
@@ -95,10 +98,12 @@ async def batches(  # noqa: PLR0913 - each is said by few
     hasher: "FileHash | None" = None,
     watch: "MarkerWatch | None" = None,
     keep_cells: bool = False,
+    at_once: int = BLOCK,
 ) -> "AsyncGenerator[Batch, None]":
     """Yield a part's batches from a place on; an InputError names the part.
 
-    In the program's own outcome files the escape that keeps spreadsheets quiet is undone.
+    A batch is of about `at_once` bytes of text at most. In the program's own outcome files the
+    escape that keeps spreadsheets quiet is undone.
     """
     if layout.is_table:
         if hasher is not None:
@@ -116,14 +121,19 @@ async def batches(  # noqa: PLR0913 - each is said by few
             async for block in blocks:
                 if watch is not None:
                     watch.look(block)
-                if (batch := parser.feed(block)) is not None:
-                    yield _put(batch, layout, own=own)
+                for piece in _pieces(block, at_once):
+                    if (batch := parser.feed(piece)) is not None:
+                        yield _put(batch, layout, own=own)
         if (batch := parser.close()) is not None:
             yield _put(batch, layout, own=own)
     except InputError as error:
         if part.name in str(error):
             raise
         raise InputError(error.code, str(error), error.hint, where=part.name) from error
+
+
+def _pieces(block: bytes, size: int) -> "Iterator[bytes]":
+    return (block[start : start + size] for start in range(0, len(block), size))
 
 
 def _put(batch: "Batch", layout: Layout, *, own: bool) -> "Batch":
@@ -297,7 +307,8 @@ async def _again(
     try:
         layout = await layout_of(part, reading)
         offset, line = (at.offset, at.line) if at else (0, 1)
-        async with aclosing(batches(part, layout, offset=offset, line=line)) as stream:
+        again = batches(part, layout, offset=offset, line=line, at_once=_SENT_AT_ONCE)
+        async with aclosing(again) as stream:
             async for batch in stream:
                 yield batch
     except InputError as error:

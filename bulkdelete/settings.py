@@ -7,7 +7,6 @@ variable or a file that was forgotten somewhere must not be able to delete anybo
 import math
 import re
 import shlex
-import tomllib
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -583,6 +582,8 @@ def load_profile(name: str | None, place: Path) -> Mapping[str, Any]:
         if name is not None:
             raise UsageError("profile", f"there is no {CONFIG_FILE} here to find a profile in")
         return {}
+    import tomllib  # noqa: PLC0415 - half a megabyte that a run without profiles does not need
+
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:

@@ -5,6 +5,7 @@ module is asked only where there are quotes; it is strict, and tells how many li
 """
 
 import io
+import re
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bulkdelete.core.layout import Layout
+
+
+_FIRST_LINE = re.compile(rb"([^\r\n]+)(?:\r\n|[\r\n])")
 
 
 class _Table(NamedTuple):
@@ -59,12 +63,25 @@ class CsvParser(BlockParser):
         """Step over the header: the first record that is not blank."""
         if not self._header_due:
             return 0, 0
+        if end := self._plain_header(data):
+            self._header_due = False
+            return end, 1
         rows, bounds = self._split(data, self._decode(data)[0], final=final)
         header = next((i for i, cells in enumerate(rows.cells) if cells), None)
         if header is None:
             return bounds[-1], len(rows.ends)
         self._header_due = False
         return bounds[header + 1], rows.ends[header]
+
+    def _plain_header(self, data: bytes) -> int:
+        """Return where the first line ends, when it surely is the header; else 0.
+
+        Then nothing of the block behind it has to be made rows of, which takes megabytes.
+        """
+        found = _FIRST_LINE.match(data)
+        if found is None or any(one.encode() in found[1] for one in self._dialect.special):
+            return 0
+        return found.end() if len(found[1]) <= MAX_RECORD else 0
 
     def _parse(self, data: bytes, *, final: bool) -> Parsed:
         if self._header_due:

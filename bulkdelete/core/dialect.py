@@ -1,7 +1,6 @@
 """Which character parts the columns of a CSV file."""
 
 import csv
-import io
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bulkdelete.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 DELIMITERS = ",;\t|"
 """The delimiters that are looked for; any other has to be named."""
 
 _ROWS_TO_COMPARE = 100
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|[\r\n])|[^\r\n]+")
 
 
 class Dialect(NamedTuple):
@@ -50,10 +50,7 @@ def find(text: str, name: str, given: str | None, quote: str | None, escape: str
     dialect = Dialect(",", _quote(quote), "" if escape is None else character("--escape", escape))
     if given is not None:
         return _distinct(dialect._replace(delimiter=character("--delimiter", given)))
-    bare = text.lstrip("\r\n")
-    if dialect.quote:
-        bare = re.sub("{0}[^{0}]*{0}?".format(re.escape(dialect.quote)), "", bare)
-    first = re.split(r"[\r\n]", bare, maxsplit=1)[0]
+    first = unquoted(text, dialect.quote)
     found = [one for one in DELIMITERS if one in first and one not in dialect.special]
     if len(found) > 1:
         tried = {
@@ -70,11 +67,24 @@ def find(text: str, name: str, given: str | None, quote: str | None, escape: str
     return _distinct(dialect._replace(delimiter=found[0] if found else ","))
 
 
+def unquoted(text: str, quote: str) -> str:
+    """Return the first record that is not blank, without what is between quotes."""
+    quoted = "{0}[^{0}]*{0}?".format(re.escape(quote)) if quote else "(?!)"
+    plain = rf"[^\r\n{re.escape(quote)}]+"
+    record = next(re.finditer(rf"[\r\n]*((?:{plain}|{quoted})*)", text))
+    return re.sub(quoted, "", record[1])
+
+
+def lines(text: str) -> "Iterator[str]":
+    """Yield one line after the other, with its end: LF, CRLF or CR."""
+    return (one[0] for one in _LINE.finditer(text))
+
+
 def rows(text: str, dialect: Dialect, limit: int) -> list[list[str]]:
     """Read up to `limit` records, fewer when a quote is out of place; blank lines are none."""
     found: list[list[str]] = []
     with suppress(csv.Error):
-        for row in dialect.reader(io.StringIO(text, newline=""), strict=True):
+        for row in dialect.reader(lines(text), strict=True):
             if row:
                 found.append(row)
             if len(found) == limit:

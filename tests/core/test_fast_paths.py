@@ -1,18 +1,25 @@
 """What is done at once is what is done one by one: each quick way against the slow one."""
 
+import io
 import json
+import re
 from typing import Any
+from unittest import mock
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkdelete.core import dialect
 from bulkdelete.core.blocks import MAX_RECORD
+from bulkdelete.core.csv_records import CsvParser
 from bulkdelete.core.csv_rows import kinds_of
 from bulkdelete.core.json_elements import DEPTH, ELEMENT, Cut, after_space, cut_at_once
 from bulkdelete.core.json_records import one_a_line
+from bulkdelete.core.layout import Format, Layout
 from bulkdelete.core.model import Kind
+from bulkdelete.errors import InputError
 
 BITS = [
     *(b'"a"', b'{"id":"a"}', b'{"id":"},{"}', b'{"a":[{"id":"g"},{"id":"h"}]}', b"1", b"12", b"2"),
@@ -155,3 +162,58 @@ def test_lines_that_may_be_read_at_once(data: bytes, expected: bool) -> None:
 def test_kinds_of_a_column_of_types(types: list[str], kinds: object) -> None:
     """One kind for all where all say the same; one each where not; none where one says nothing."""
     assert kinds_of(types) == kinds
+
+
+PIECES = [
+    "identity",
+    "a",
+    '"',
+    '"',
+    "\\",
+    ",",
+    ";",
+    " ",
+    "\n",
+    "\n",
+    "\r\n",
+    "\r",
+    "x" * MAX_RECORD,
+]
+TABLES = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
+
+
+def headed(data: bytes, *, cut: int) -> tuple[list[object], bool]:
+    """Parse a CSV of one column in two blocks; return what came out, and if a header was met."""
+    layout = Layout(Format.CSV, delimiter=",", has_header=True, width=1, kind=Kind.IDENTITY)
+    parser = CsvParser(layout, 0, 1, keep_cells=False)
+    try:
+        found = [parser.feed(data[:cut]), parser.feed(data[cut:]), parser.close()]
+    except InputError as error:
+        return [error.code, str(error)], False
+    batches = [(one.ids, list(one.lines), one.faults) for one in found if one]
+    return [*batches, parser.place], True
+
+
+@given(TABLES, st.integers(0, 20))
+def test_a_header_of_one_line_is_stepped_over_as_any_other(text: str, cut: int) -> None:
+    """Without making rows of the block behind it; whatever that is, and however it is cut."""
+    data = text.encode()
+    quick = headed(data, cut=cut)
+    with mock.patch.object(CsvParser, "_plain_header", return_value=0):
+        assert headed(data, cut=cut) == quick
+
+
+@given(TABLES, st.sampled_from(['"', "'", "]", "^"]))
+def test_the_first_record_is_found_without_reading_on(text: str, quote: str) -> None:
+    """What is between quotes is left out of it, as if it were left out of the whole text."""
+    text = text.replace('"', quote)
+    bare = re.sub("{0}[^{0}]*{0}?".format(re.escape(quote)), "", text.lstrip("\r\n"))
+    assert dialect.unquoted(text, quote) == re.split(r"[\r\n]", bare, maxsplit=1)[0]
+    plain = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
+    assert dialect.unquoted(text, "") == plain
+
+
+@given(TABLES)
+def test_lines_are_cut_one_after_the_other_as_all_at_once(text: str) -> None:
+    """LF, CRLF and CR end a line, and nothing else does."""
+    assert list(dialect.lines(text)) == list(io.StringIO(text, newline=""))

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import gzip
 import random
 import signal
 import sys
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bulkdelete import census, planning
+from bulkdelete import census, planning, reading
 from bulkdelete.core.layout import Reading
 from bulkdelete.core.selection import Condition, Selection
 from bulkdelete.core.target import CLEVERTAP
@@ -196,6 +197,23 @@ spill.Spill._write = killed
 from bulkdelete.cli import main
 sys.exit(main())
 """
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.csv.gz"])
+async def test_what_is_read_in_small_pieces_is_the_same(tmp_path: Path, name: str) -> None:
+    """A sender holds few IDs at a time, also of a list that was planned in large blocks."""
+    text = b"identity\n" + b"".join(b"user-%d\n" % one for one in range(20_000))
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    part = Part(path, name)
+    layout = await reading.layout_of(part, Reading())
+    small = [one async for one in reading.batches(part, layout, at_once=1000)]
+    large = [one async for one in reading.batches(part, layout)]
+    assert max(len(one.ids) for one in small) <= 1000 // len("user-0\n")
+    assert len(large) == 1
+    assert [one for batch in small for one in batch.ids] == large[0].ids
+    assert [one for batch in small for one in batch.lines] == list(large[0].lines)
+    assert [one.line for one in small] == [one.lines[0] for one in small]
 
 
 async def test_killed_with_ids_on_the_disk(program: Program) -> None:
