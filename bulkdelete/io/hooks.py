@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from bulkdelete.io.names import Names
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,7 +40,12 @@ async def call(url: str, body: bytes | None) -> None:
 
 async def _request(url: str, body: bytes | None) -> None:
     async with (
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as session,
+        aiohttp.ClientSession(
+            # A name that nobody answers for must not hold up the end, when nobody waits any more.
+            connector=aiohttp.TCPConnector(resolver=Names()),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        ) as session,
         session.request(
             "GET" if body is None else "POST",
             url,

@@ -1,4 +1,4 @@
-"""Names to addresses: public ones only, and without holding anything up.
+"""Names to addresses, without holding anything up; for requests that delete, public ones only.
 
 A resolver that stays silent takes half a minute: each look-up is left alone when nobody waits.
 """
@@ -19,15 +19,14 @@ class NotPublicError(OSError):
     """A name has addresses, but none on the public Internet."""
 
 
-class PublicNames(AbstractResolver):
-    """Resolves names; of a name that is not this machine's own, public addresses count alone."""
+class Names(AbstractResolver):
+    """Resolves names."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses; OSError when there are none, NotPublicError when none counts."""
-        here = is_loopback(host)
-        results = [
+        """Return the addresses; OSError when there are none."""
+        return [
             ResolveResult(
                 hostname=host,
                 host=address[0],
@@ -37,14 +36,25 @@ class PublicNames(AbstractResolver):
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
             for kind, _, protocol, _, address in await _look_up(host, port, family)
-            if _allowed(address[0], here=here)
         ]
-        if not results:
-            raise NotPublicError(None, f"{host} has no public address")
-        return results
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+class PublicNames(Names):
+    """Resolves names; of a name that is not this machine's own, public addresses count alone."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses; OSError when there are none, NotPublicError when none counts."""
+        here = is_loopback(host)
+        found = await super().resolve(host, port, family)
+        results = [one for one in found if _allowed(one["host"], here=here)]
+        if not results:
+            raise NotPublicError(None, f"{host} has no public address")
+        return results
 
 
 def _allowed(text: str, *, here: bool) -> bool:

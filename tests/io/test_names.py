@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from bulkdelete.io.names import NotPublicError, PublicNames
+from bulkdelete.io.names import Names, NotPublicError, PublicNames
 
 PUBLIC = "93.184.216.34"
 
@@ -36,6 +36,13 @@ async def test_t2_public_addresses_count_alone(monkeypatch: pytest.MonkeyPatch) 
     found = await PublicNames().resolve("api.example.com", 443)
     assert [one["host"] for one in found] == [PUBLIC, "2606:4700::1111"]
     assert {(one["hostname"], one["port"]) for one in found} == {("api.example.com", 443)}
+
+
+async def test_hooks_may_be_in_the_house(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is told of a run may have a private address: nothing is deleted there."""
+    answering(monkeypatch, "10.0.0.1", PUBLIC)
+    found = await Names().resolve("alerts.example.com", 443)
+    assert [one["host"] for one in found] == ["10.0.0.1", PUBLIC]
 
 
 async def test_t2_a_name_without_a_public_address_is_refused(
@@ -89,6 +96,7 @@ async def test_t1_who_asks_may_stop_waiting(monkeypatch: pytest.MonkeyPatch) -> 
 
 _SILENT = """
 import asyncio, socket, time
+from bulkdelete.io.hooks import call
 from bulkdelete.io.names import PublicNames
 
 def silent(*_, **__):
@@ -100,7 +108,7 @@ socket.getaddrinfo = silent
 async def main():
     try:
         async with asyncio.timeout(0.2):
-            await PublicNames().resolve("api.example.com", 443)
+            await {}
     except TimeoutError:
         print("gave up", flush=True)
 
@@ -108,10 +116,14 @@ asyncio.run(main())
 """
 
 
-async def test_t1_a_silent_resolver_does_not_hold_the_process() -> None:
+@pytest.mark.parametrize(
+    "asking",
+    ['PublicNames().resolve("api.example.com", 443)', 'call("https://hooks.example.org/x", None)'],
+)
+async def test_t1_a_silent_resolver_does_not_hold_the_process(asking: str) -> None:
     """The process ends although a look-up is still under way."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _SILENT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", _SILENT.format(asking), stdout=asyncio.subprocess.PIPE
     )
     try:
         async with asyncio.timeout(30):
