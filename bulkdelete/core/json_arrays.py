@@ -5,7 +5,7 @@ finds nothing wrong, and read as lines of JSONL are: what is wrong inside of one
 one.
 """
 
-from enum import Enum, auto
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from bulkdelete.core.blocks import MAX_RECORD, Found, Parsed, too_long
@@ -14,6 +14,7 @@ from bulkdelete.core.json_elements import (
     DEPTH,
     ELEMENT,
     OPENING,
+    RECORDS,
     after_space,
     cut_at_once,
 )
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
 class _Where(Enum):
     """What comes next."""
 
-    OPENING = auto()
-    FIRST = auto()
-    NEXT = auto()
-    CLOSING = auto()
+    OPENING = "a JSON array, or the end of the file"
+    FIRST = "an element, or ]"
+    NEXT = "an element"
+    CLOSING = f"another member of the answer (not {RECORDS!r} again), or }}"
+
+
+_SIGNS = frozenset("{}[],:;/#'()+-*<>")
+_NO_VALUE = frozenset("}],:;/#'()<>")
 
 
 class ArrayParser(JsonParser):
@@ -43,6 +48,8 @@ class ArrayParser(JsonParser):
         super().__init__(layout, offset, line, keep_cells=keep_cells)
         # A batch starts at an element, and the file with an opening.
         self._next = _Where.NEXT if offset > layout.bom else _Where.OPENING
+        # Characters before the next one on its line; None: that line was not seen from its start.
+        self._column = None if offset > layout.bom else 0
 
     def _cut(self, data: bytes) -> int:
         return len(data)
@@ -53,13 +60,24 @@ class ArrayParser(JsonParser):
         An element is whole when something comes behind it: so none is left.
         """
         if self._carry or self._next is not _Where.OPENING:
+            column = "" if self._column is None else f", column {self._column + 1}"
             raise InputError(
                 "broken_json",
-                "the JSON array ends in the middle, or goes on here with what is no JSON",
+                f"the JSON array {self._broken()}",
                 f"get the file again; elements may be nested {DEPTH} deep, with commas between",
-                where=f"line {self._line}",
+                where=f"line {self._line}{column}",
             )
         return None
+
+    def _broken(self) -> str:
+        """Say what is wrong with the text that is left, without what may be an ID."""
+        begins = self._carry[:1].decode("latin-1")
+        if not begins:
+            return f"ends here, where {self._next.value} should come"
+        if begins in _NO_VALUE or self._next in {_Where.OPENING, _Where.CLOSING}:
+            shown = repr(begins) if begins in _SIGNS else "something"
+            return f"goes on here with {shown}, where {self._next.value} should come"
+        return "has an element here that never ends, is too deep, or has no comma or ] after it"
 
     def _parse(self, data: bytes, *, final: bool) -> Parsed:  # noqa: ARG002 - never asked for
         elements: list[bytes] = []
@@ -84,7 +102,17 @@ class ArrayParser(JsonParser):
             else:
                 break
             at = used = after_space(data, at)
+        self._step(data, used)
         return self._parsed(data, elements, starts, lines, used)
+
+    def _step(self, data: bytes, used: int) -> None:
+        """Keep count of the columns."""
+        start = data.rfind(b"\n", 0, used) + 1
+        before = 0 if start else self._column
+        if before is not None:
+            line = data[start:used]
+            before += used - start if line.isascii() else len(line.decode("utf-8", "replace"))
+        self._column = before
 
     def _after_array(self) -> _Where:
         return _Where.CLOSING if self._layout.envelope else _Where.OPENING

@@ -38,12 +38,13 @@ def _nested(depth: int) -> bytes:
 _VALUE = rb"(?:" + _nested(DEPTH - 1) + rb"|" + _STRING + rb'|[^ \t\r\n"\[\]{},:]++)'
 _MEMBER = _STRING + _SPACE + rb":" + _SPACE + _VALUE + _SPACE
 _NAME = RECORDS.encode()
+# A member beside the records has surely another name: also where letters are spelled as escapes.
+_BESIDE = rb'(?!"' + _NAME + rb'"|"' + _many(rb'[^"\\]++|\\[^u]') + rb"\\u)" + _MEMBER
 ELEMENT = re.compile(rb"(" + _VALUE + rb")" + _SPACE + rb"([,\]])", re.DOTALL)
 OPENING = re.compile(
-    # The members before the records: of any other name.
     rb"\[|\{"
     + _SPACE
-    + _many(rb"(?!\"" + _NAME + rb'")' + _MEMBER + rb"," + _SPACE)
+    + _many(_BESIDE + rb"," + _SPACE)
     + rb'"'
     + _NAME
     + rb'"'
@@ -53,7 +54,7 @@ OPENING = re.compile(
     + rb"\[",
     re.DOTALL,
 )
-CLOSING = re.compile(_many(rb"," + _SPACE + _MEMBER) + rb"\}", re.DOTALL)
+CLOSING = re.compile(_many(rb"," + _SPACE + _BESIDE) + rb"\}", re.DOTALL)
 _BLANK = re.compile(_SPACE)
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 _TRIES = 3

@@ -606,25 +606,61 @@ def test_a_json_array_is_read_as_the_json_module_reads_it(
 
 
 @pytest.mark.parametrize(
-    ("layout", "data", "line"),
+    ("layout", "data", "place", "why"),
     [
-        (ARRAY, b'[{"id":"a"},\n{"id":"b"}', 2),
-        (ARRAY, b'[{"id":"a"}\n{"id":"b"}]', 1),
-        (ARRAY, b'[{"id":"a"},\n]', 2),
-        (ARRAY, b'[\n,{"id":"a"}]', 2),
-        (ARRAY, b'[{"id":"a"}]\n\n,', 3),
-        (ARRAY, b'\n{"id":"a"}', 2),
-        (ARRAY, b'[{"id":"a"}', 1),
-        (ARRAY, b"[", 1),
-        (ARRAY, b'[{"id":"a"},\n' + b"[" * 99 + b"]" * 99 + b"]", 2),
-        (ANSWER, b'{"records":[{"a":[]}]', 1),
-        (ANSWER, b'{"records":[]\n,"x"}', 2),
-        (ANSWER, b'{"next":1}', 1),
+        (ARRAY, b'[{"id":"a"},\n{"id":"b"}', (2, 1), "has an element here that never ends"),
+        (ARRAY, b'[{"id":"a"}\n{"id":"b"}]', (1, 2), "no comma or ] after it"),
+        (ARRAY, b'[{"id":"a"},\n]', (2, 1), "with ']', where an element should come"),
+        (ARRAY, b'[\n,{"id":"a"}]', (2, 1), "with ',', where an element, or ] should come"),
+        (ARRAY, b'[{"id":"a"}, // b\n', (1, 14), "goes on here with '/'"),
+        (ARRAY, '[{"id":"é"},,'.encode(), (1, 13), "goes on here with ','"),
+        (ARRAY, b'[{"id":"a"}]\n\n,', (3, 1), "',', where a JSON array, or the end"),
+        (ARRAY, b'[{"id":"a"}]\nann', (2, 1), "goes on here with something, where"),
+        (ARRAY, b'\n{"id":"a"}', (2, 1), "goes on here with '{'"),
+        (ARRAY, b'[{"id":"a"}', (1, 2), "has an element here"),
+        (ARRAY, b'[{"id":"a"},', (1, 13), "ends here, where an element should come"),
+        (ARRAY, b"[", (1, 2), "ends here, where an element, or ] should come"),
+        (ARRAY, b'[{"id":"a"},\n' + b"[" * 99 + b"]" * 99 + b"]", (2, 1), "is too deep"),
+        (ANSWER, b'{"records":[{"a":[]}]', (1, 22), "ends here, where another member"),
+        (ANSWER, b'{"records":[]\n,"x"}', (2, 1), "goes on here with ','"),
+        (ANSWER, b'{"next":1}', (1, 1), "goes on here with '{'"),
     ],
 )
-def test_a_json_array_that_is_broken_is_refused(layout: Layout, data: bytes, line: int) -> None:
-    """What is not whole, or has something else between its elements, is no list."""
-    assert read(layout, data) == ("broken_json", f"line {line}")
+def test_a_json_array_that_is_broken_is_refused(
+    layout: Layout, data: bytes, place: tuple[int, int], why: str
+) -> None:
+    """What is not whole, or has something else between its elements: where, and what is there."""
+    for size in (1, 5, len(data)):
+        parser = open_parser(layout)
+        for start in range(0, len(data), size):
+            parser.feed(data[start : start + size])
+        with pytest.raises(InputError, match=f"line {place[0]}, column {place[1]}: ") as caught:
+            parser.close()
+        assert caught.value.code == "broken_json"
+        assert why in str(caught.value)
+
+
+def test_a_broken_array_that_was_not_read_from_its_start() -> None:
+    """Its column is not known where its line began earlier; on a later line it is."""
+    for data, place in ((b'{"id":"a"},,', "line 9: "), (b'{"id":"a"},\n,', "line 10, column 1: ")):
+        parser = open_parser(ARRAY, offset=70, line=9)
+        parser.feed(data)
+        with pytest.raises(InputError, match=f"^{place}"):
+            parser.close()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"records":[{"a":[]}],"x":1,"records":[{"a":[{"id":"b"}]}]}',
+        b'{"records":[{"a":[]}],"x":1,"r\\u0065cords":[{"a":[{"id":"b"}]}]}',
+        b'{"records":[{"a":[]}],"r\\"\\u0065":1}',
+        b'{"r\\u0065cords":[{"a":[{"id":"b"}]}],"records":[{"a":[]}]}',
+    ],
+)
+def test_i10_an_answer_has_its_records_once(data: bytes) -> None:
+    """Equal keys are refused here, too: the second array would be passed over without a word."""
+    assert read(ANSWER, data)[0] == "broken_json"
 
 
 def test_what_is_wrong_in_an_element_is_a_fault_of_its_own() -> None:
