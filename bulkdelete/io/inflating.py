@@ -12,7 +12,7 @@ import zlib
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bulkdelete.errors import InputError, UsageError
 
@@ -34,6 +34,9 @@ _STEP = 64 * 1024
 _WINDOW_LOG = 27
 _MOST_MEMORY = 128 << 20
 """Memory that an archive may ask for: as much as `zstd` and `xz -9` need by themselves."""
+
+_LONGEST_HEADER = 18
+"""Bytes of a zstd frame that say what is in it, at most."""
 
 LONGEST_MAGIC = 10
 """So many bytes tell whether something is an archive."""
@@ -85,6 +88,40 @@ class _Gzip:
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         block = self._inflate.decompress(self._inflate.unconsumed_tail + data, max_length)
         self._full = len(block) == max_length
+        return block
+
+
+class _Zstd:
+    """A zstd frame; what it says of its length is compared, in whatever steps it comes."""
+
+    def __init__(self, zstd: Any) -> None:  # noqa: ANN401 - a module of two names
+        options = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}
+        self._zstd = zstd
+        self._frame: _Member = zstd.ZstdDecompressor(options=options)
+        self._head = b""
+        self._given = 0
+
+    @property
+    def eof(self) -> bool:
+        return self._frame.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return self._frame.needs_input
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._frame.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        self._head += data[: _LONGEST_HEADER - len(self._head)]
+        block = self._frame.decompress(data, max_length)
+        self._given += len(block)
+        if self.eof:
+            said = self._zstd.get_frame_info(self._head).decompressed_size
+            # The library compares them itself, but not where the last block is empty.
+            if said is not None and said != self._given:
+                raise self._zstd.ZstdError("it is shorter than it says")
         return block
 
 
@@ -204,8 +241,7 @@ def _zstd(where: str) -> "tuple[Callable[[], _Member], type[Exception]]":
     for name in _ZSTD:
         with suppress(ImportError):
             zstd = import_module(name)
-            options = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}
-            return partial(zstd.ZstdDecompressor, options=options), zstd.ZstdError
+            return partial(_Zstd, zstd), zstd.ZstdError
     raise UsageError(
         "missing_extra",
         f"{where}: this is a zstd archive, which needs the extra `zstd`",

@@ -78,6 +78,7 @@ def archives() -> dict[str, bytes]:
         found[f"{name}-cut"] = b"\1" + data[:-5]
         found[f"{name}-junk"] = b"\3" + data + b"junk after the end"
     found["gzip-padded"] = b"\4" + whole["gzip"] + bytes(12) + whole["gzip"]
+    found["zstd-short"] = b"\1\x28\xb5\x2f\xfd\x60\x3f\0\1\0\0"
     found["zip"] = b"\0PK\3\4"
     return found
 

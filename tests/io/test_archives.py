@@ -9,7 +9,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import aclosing
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import pytest
@@ -152,6 +152,18 @@ async def test_i12_a_damaged_zstd_is_refused(tmp_path: Path) -> None:
     data = bytearray(zstd.compress(TEXT, options=options))
     data[-1] ^= 1
     assert await code(written(tmp_path / "x", bytes(data))) == "archive_corrupt"
+
+
+@pytest.mark.parametrize("step", [1, 5, 10])
+def test_i12_a_zstd_frame_is_as_long_as_it_says(step: int) -> None:
+    """In whatever steps it comes; the library compares them only where it comes at once."""
+    frame = b"\x28\xb5\x2f\xfd\x60\x3f\x00\x01\x00\x00"  # 319 bytes are said, an empty block
+    found = inflating.open_archive(frame, "x")
+    assert found is not None
+    pieces = [frame[start : start + step] for start in range(0, len(frame), step)]
+    with pytest.raises(InputError, match="cannot be inflated") as caught:
+        list(chain.from_iterable(map(found.feed, pieces)))
+    assert caught.value.code == "archive_corrupt"
 
 
 def test_zstd_may_begin_with_a_frame_to_skip() -> None:
