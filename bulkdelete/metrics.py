@@ -73,8 +73,8 @@ class Metrics(Collector):
     def _listen(self, host: str, port: int) -> "Server | None":
         try:
             return start_http_server(port, host, registry=self._registry)
-        except OSError as error:
-            _log.warning("metrics.not_served", error=error.strerror)
+        except (OSError, UnicodeError) as error:  # no such address; no name at all
+            _log.warning("metrics.not_served", error=str(error))
             return None
 
     def tell(self, event: Event) -> None:
@@ -207,7 +207,7 @@ def _last_success(path: "Path | None") -> float | None:
     """Return what the file of the last run says of it: a night that fails must not forget it."""
     if path is None:
         return None
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, IndexError):  # it is gone, or damaged
         for family in text_string_to_metric_families(path.read_text("utf-8")):
             for sample in family.samples:
                 if sample.name == _LAST_SUCCESS:

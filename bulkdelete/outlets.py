@@ -1,7 +1,7 @@
 """Where a run is told of besides: metrics, notices, telemetry; as the settings ask for it."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -11,10 +11,14 @@ from bulkdelete.events import Ended, Event
 from bulkdelete.notices import Notices
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bulkdelete.metrics import Metrics
     from bulkdelete.settings import Settings
     from bulkdelete.starting import Watch
     from bulkdelete.telemetry import Telemetry
+
+T = TypeVar("T")
 
 _log = structlog.get_logger("bulkdelete")
 
@@ -23,8 +27,8 @@ class Outlets:
     """All that one call was asked to tell; UsageError when an extra is missing for it."""
 
     def __init__(self, settings: "Settings") -> None:
-        self._metrics = _metrics(settings)
-        self._telemetry = _telemetry() if settings.otel else None
+        self._metrics = _begun(lambda: _metrics(settings))
+        self._telemetry = _begun(_telemetry) if settings.otel else None
         asked = settings.notify or settings.heartbeat
         self._notices = Notices(settings.notify, settings.heartbeat) if asked else None
         self._ended = False
@@ -69,6 +73,17 @@ class Outlets:
             await self._telemetry.close()
         if self._metrics is not None:
             self._metrics.close()
+
+
+def _begun(begin: "Callable[[], T | None]") -> "T | None":
+    """Return one who is told; None for one who cannot begin: that is not the run's trouble."""
+    try:
+        return begin()
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a variable that is set wrong, for example
+        _log.warning("outlet.not_begun", error=repr(error)[:200])
+        return None
 
 
 def _metrics(settings: "Settings") -> "Metrics | None":

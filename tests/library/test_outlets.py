@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 import bulkdelete
 from bulkdelete import notices, telemetry
@@ -209,6 +210,31 @@ async def test_the_metrics_file(program: Program, emulate: Emulate, send: Send) 
     last = ("bulkdelete_last_success_timestamp_seconds", ())
     assert refused[last] == found[last]
     assert [one.name for one in program.place.glob("bulkdelete.prom*")] == [file.name]
+
+
+async def test_a_damaged_metrics_file_is_written_anew(
+    program: Program, emulate: Emulate, send: Send
+) -> None:
+    """Whatever stands there: it is no reason to send nothing."""
+    await emulate()
+    file = program.write("bulkdelete.prom", 'x{a="b", ="d"} 1')
+    with pytest.raises(IndexError):
+        samples(file.read_text())
+    assert (await send(metrics_file=file)).exit_code == 0
+    assert samples(file.read_text())["bulkdelete_ids", ("accepted",)] == 250
+
+
+async def test_who_cannot_begin_to_listen_stops_nothing(
+    emulate: Emulate, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable of OpenTelemetry that is set wrong; an address that is none."""
+    await emulate()
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "0")
+    with capture_logs() as said:
+        report = await send(otel=True, metrics_port=f"{'a' * 70}:9464")
+    assert report.exit_code == 0
+    events = [one["event"] for one in said]
+    assert {"outlet.not_begun", "metrics.not_served"} <= set(events)
 
 
 async def test_metrics_are_served_while_it_runs(
