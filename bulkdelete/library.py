@@ -50,7 +50,7 @@ from bulkdelete.options import (
 )
 from bulkdelete.outlets import Outlets
 from bulkdelete.reading import check_unchanged
-from bulkdelete.settings import Credentials, Settings
+from bulkdelete.settings import Credentials, Settings, checked
 from bulkdelete.settings import credentials as credentials_of
 from bulkdelete.version import __version__
 
@@ -296,19 +296,23 @@ def _form(name: str) -> str:
 
 
 def _wish(options: VerifyOptions) -> Wish:
-    sample, ambiguous = options.get("sample"), options.get("ambiguous", False)
+    sample, ambiguous = _whole("sample", options), options.get("ambiguous", False)
     if sample is not None and (options.get("full") or ambiguous):
         raise UsageError("sample", "--full and --ambiguous ask for each ID: leave --sample out")
-    if sample is not None and sample < 1:
-        raise UsageError("bad_value", "--sample: 1 or more is wanted")
     return Wish(
         scope=Scope.AMBIGUOUS if ambiguous else Scope.ACCEPTED,
         full=options.get("full", False),
         sample=sample,
-        seed=options.get("seed"),
+        seed=_whole("seed", options),
         watch=options.get("watch_return", False),
         at_once=options.get("now", False),
     )
+
+
+def _whole(name: str, options: VerifyOptions) -> int | None:
+    """Return a number that says what is asked; text will do, as for what is a setting."""
+    value = options.get(name)
+    return None if value is None else int(checked(name, str(value)))
 
 
 def _check_same_host(made: "Plan", settings: Settings, done: str) -> None:

@@ -154,15 +154,15 @@ def consent(options: SendOptions) -> Consent:
 def meant(options: PlanOptions) -> Meant:
     """Return what is meant though a guard would hold it."""
     return Meant(
-        damage=tuple(options.get("accept_damage", ())),
+        damage=words(options.get("accept_damage", ())),
         anomaly=options.get("accept_anomaly", False),
         protect_mismatch=options.get("accept_protect_mismatch", False),
     )
 
 
-def words(places: "Sequence[Place]") -> tuple[str, ...]:
-    """Return paths as they would be typed."""
-    return tuple(map(str, places))
+def words(places: "Place | Sequence[Place]") -> tuple[str, ...]:
+    """Return paths, or one, as they would be typed."""
+    return (str(places),) if isinstance(places, str | PathLike) else tuple(map(str, places))
 
 
 def chosen(
@@ -175,13 +175,28 @@ def chosen(
     if settings is None:
         if credentials is not None:
             named.setdefault("account_id", credentials.account)
-        return resolve({name: as_flag(value) for name, value in named.items()}, {}, {})
+        return resolve(as_flags(named), {}, {})
     if twice := sorted(named.keys() - {"protect"}):
         raise UsageError("settings", f"settings are given, and options besides: {twice[0]}")
     return settings
 
 
-def as_flag(value: object) -> Any:  # noqa: ANN401 - what `resolve` takes from a flag
+def as_flags(options: "Mapping[str, object]") -> dict[str, Any]:
+    """Return options as flags would give them.
+
+    UsageError for an empty list: of conditions it would mean all, of protect lists nobody.
+    """
+    for name, value in options.items():
+        if isinstance(value, list | tuple) and not value:
+            raise UsageError(
+                "blank",
+                f"{name} is an empty list; that never means a default; nothing was sent",
+                "leave it out, or find out why there is nothing in it",
+            )
+    return {name: _as_flag(value) for name, value in options.items()}
+
+
+def _as_flag(value: object) -> Any:  # noqa: ANN401 - what `resolve` takes from a flag
     """Return a value as a flag would give it: text, but for switches and lists."""
     if isinstance(value, bool) or value is None:
         return value

@@ -11,7 +11,7 @@ from bulkdelete.options import (
     PlanOptions,
     RunOptions,
     VerifyOptions,
-    as_flag,
+    as_flags,
     how_to_ask,
 )
 from bulkdelete.settings import FIELDS, Credentials, Settings, credentials, load_profile, resolve
@@ -38,6 +38,9 @@ SWITCHES: Final = frozenset(
     }
 )
 """Options that are true or false: the text "False", as a template makes it, would be a yes."""
+
+PLACES: Final = frozenset({"protect", "input", "key_file", "kill_file", "metrics_file"})
+"""Options that are paths: "None", as a template makes it, would be a file's name somewhere."""
 
 AIRFLOW_GRACE: Final = 3.0
 """Seconds for what is in flight, when killed: Airflow sends SIGKILL 5 s after SIGTERM."""
@@ -84,16 +87,18 @@ def check_names(options: Mapping[str, object], kind: type) -> None:
 
 
 def check_values(options: Mapping[str, object]) -> None:
-    """Refuse, when all is rendered, a switch that is text and a value that is not there."""
+    """Refuse, when all is rendered, what is not there, a switch that is text, a lost path."""
     for name, value in options.items():
-        if value is None:
-            raise UsageError("options", f"the option {name} is None: leave it out, or say it")
+        if value is None or value in ("", [], ()):
+            raise UsageError("options", f"the option {name} is {value!r}: leave it out, or say it")
         if name in SWITCHES and not isinstance(value, bool):
             raise UsageError(
                 "options",
                 f"the option {name} is not True or False; nothing was sent",
                 "a template makes text: say it in Python, or render native objects",
             )
+        if name in PLACES:
+            check_inputs(value)  # type: ignore[arg-type]
 
 
 def check_inputs(places: "str | PathLike[str] | Sequence[str | PathLike[str]]") -> tuple[str, ...]:
@@ -118,7 +123,7 @@ def choose(
     check_values(options)
     said = _profile(profile, profile_dir)
     named = how_to_ask(options) if kind is VerifyOptions else options  # type: ignore[arg-type]
-    flags = {name: as_flag(value) for name, value in named.items() if name in FIELDS}
+    flags = as_flags({name: value for name, value in named.items() if name in FIELDS})
     if not {"region", "endpoint"} & flags.keys():
         flags |= access.place
     if "grace" not in said:

@@ -206,6 +206,38 @@ async def test_the_environment_says_nothing_here(
         await bulkdelete.plan(path, runs_dir=runs, expect_count=0)
 
 
+@pytest.mark.parametrize("name", ["where", "protect", "limit", "max_list_age", "notify"])
+async def test_an_empty_list_is_no_default(program: Program, name: str) -> None:
+    """Conditions that came to nothing would mean everybody, protect lists nobody."""
+    path, _ = program.ids(10)
+    nothing: Any = {name: []}
+    with pytest.raises(bulkdelete.UsageError, match=f"{name} is an empty list"):
+        await bulkdelete.run(path, runs_dir=program.place / "runs", region="eu1", **nothing)
+    assert not (program.place / "runs").exists()
+
+
+@pytest.mark.parametrize("wrong", [{"sample": 0}, {"sample": "None"}, {"seed": "x"}])
+async def test_numbers_of_a_verification_are_checked(
+    program: Program, wrong: dict[str, object]
+) -> None:
+    """As those of a plan are; before anything is looked for."""
+    said: Any = wrong
+    with pytest.raises(bulkdelete.UsageError, match=f"--{next(iter(wrong))}"):
+        await bulkdelete.verify(program.place / "none", credentials=WHO, **said)
+
+
+async def test_one_place_need_not_be_a_list(program: Program) -> None:
+    """Text is one path, or one rule, and not its letters."""
+    path = program.write("list.csv", "identity", "user-1", "17.0")
+    one: Any = {"accept_damage": "trailing_zero", "protect": str(program.write("vip", "user-1"))}
+    planned = await bulkdelete.plan(path, runs_dir=program.place / "runs", **one)
+    assert (planned.ids["protected"], planned.ids["unsent"]) == (1, 1)
+    path.rename(program.place / "moved.csv")
+    where: Any = str(program.place / "moved.csv")
+    (told,) = await bulkdelete.story(planned.run_dir, "17.0", input=where)
+    assert told.state == "unsent"
+
+
 async def test_outcomes_and_a_story(program: Program, emulate: Emulate) -> None:
     """`report` writes the files it names; `story` tells what became of one ID."""
     path, ids = program.ids(40)

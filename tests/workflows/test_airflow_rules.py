@@ -184,10 +184,18 @@ def test_a_profile_tightens_and_contradicts_nobody(tmp_path: Path) -> None:
         ({"max_deletes": None}, "max_deletes is None"),
         ({"runs_dir": "runs"}, "from the root on"),
         ({"runs_dir": " "}, "blank"),
+        ({"where": []}, r"where is \[\]"),
+        ({"protect": ()}, r"protect is \(\)"),
+        ({"limit": []}, r"limit is \[\]"),
+        ({"accept_damage": ""}, "accept_damage is ''"),
+        ({"protect": "None"}, "'None' does not begin at the root"),
+        ({"key_file": "None"}, "'None' does not begin at the root"),
+        ({"kill_file": "stop"}, "'stop' does not begin at the root"),
+        ({"metrics_file": ""}, "metrics_file is ''"),
     ],
 )
 def test_values_that_a_template_may_make(options: dict[str, object], complaint: str) -> None:
-    """Text is no yes, None is no value, and a place does not depend on the worker."""
+    """Text is no yes, None and nothing are no value, a place does not depend on the worker."""
     with pytest.raises(errors.UsageError, match=complaint):
         chosen(RUNS | options)
     with pytest.raises(errors.UsageError, match="want runs_dir"):
