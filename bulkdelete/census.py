@@ -67,7 +67,7 @@ class Census:
         if selector is not None:
             selector.begin(layout, part.name)
         hasher = FileHash()
-        stream = batches(part, layout, hasher=hasher, keep_cells=selector is not None)
+        stream = batches(part, layout, hasher=hasher, keep_cells=selector is not None, arrays=True)
         async with aclosing(stream):
             async for batch in stream:
                 for one in sift(batch, selector).kinds():

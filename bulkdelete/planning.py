@@ -232,7 +232,14 @@ class _Survey:
         if self._selector is not None:
             self._selector.begin(layout, part.name)
         keep_cells = activity is not None or bool(self._wish.selection.where)
-        stream = batches(part, layout, hasher=hasher, watch=watch, keep_cells=keep_cells)
+        stream = batches(
+            part,
+            layout,
+            hasher=hasher,
+            watch=watch,
+            keep_cells=keep_cells,
+            arrays=not isinstance(self._seen, SeenIds),
+        )
         async with aclosing(stream):
             async for batch in stream:
                 self._active = activity(batch) if activity else frozenset()

@@ -99,11 +99,12 @@ async def batches(  # noqa: PLR0913 - each is said by few
     watch: "MarkerWatch | None" = None,
     keep_cells: bool = False,
     at_once: int = BLOCK,
+    arrays: bool = False,
 ) -> "AsyncGenerator[Batch, None]":
     """Yield a part's batches from a place on; an InputError names the part.
 
-    A batch is of about `at_once` bytes of text at most. In the program's own outcome files the
-    escape that keeps spreadsheets quiet is undone.
+    A batch is of about `at_once` bytes of text at most; `arrays` as for `open_parser`. In the
+    program's own outcome files the escape that keeps spreadsheets quiet is undone.
     """
     if layout.is_table:
         if hasher is not None:
@@ -115,7 +116,7 @@ async def batches(  # noqa: PLR0913 - each is said by few
         return
     # A bracketed list is never escaped in them, and so the items of one are exact.
     own = layout.format is Format.CSV and MARKER in layout.header_names and not layout.is_list
-    parser = open_parser(layout, offset=offset, line=line, keep_cells=keep_cells)
+    parser = open_parser(layout, offset=offset, line=line, keep_cells=keep_cells, arrays=arrays)
     try:
         async with aclosing(source.blocks(part.path, skip=offset, hasher=hasher)) as blocks:
             async for block in blocks:

@@ -56,7 +56,7 @@ ALONE: Mapping[str, tuple[str, ...]] = {"emulator": ("emulator",)}
 THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "fsspec": ("io.stores",),
     "google_crc32c": ("core",),
-    "numpy": ("core.hashtable", "core.spill_arrays"),
+    "numpy": ("core.hashtable", "core.line_ends", "core.spill_arrays"),
     "xxhash": ("core.hashtable",),
     "msgspec": (
         "core",

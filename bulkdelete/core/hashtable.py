@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _SMALLEST = 1 << 16
 _PLACE = 16
+_FEW = 32
+"""So many keys are put in one by one sooner than all at once, in round after round."""
 
 MADE_BY = "xxh3"
 """What a sketch of these hashes says that it is made by."""
@@ -128,7 +130,7 @@ class HashTable:
         low, high = keys.view(np.uint64).reshape(-1, 2).T
         place = (low & np.uint64(mask)).view(np.int64)
         left = np.arange(len(keys))
-        while len(left):
+        while len(left) > _FEW:
             there = self._low[place]
             empty = there == 0
             done = there == low[left]
@@ -141,7 +143,19 @@ class HashTable:
             place &= mask
             rest = np.flatnonzero(~done)
             place, left = place[rest], left[rest]
+        for at, who in zip(place.tolist(), left.tolist(), strict=True):
+            known[who] = self._insert_one(at, low.item(who), high.item(who))
         return known
+
+    def _insert_one(self, at: int, low: int, high: int) -> bool:
+        """Walk from a place on until the key is met, or an empty place to put it in."""
+        mask = len(self._keys) - 1
+        while there := self._low.item(at):
+            if there == low and self._high.item(at) == high:
+                return True
+            at = (at + 1) & mask
+        self._low[at], self._high[at] = low, high
+        return False
 
     def _claim(
         self,

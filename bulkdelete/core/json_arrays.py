@@ -18,7 +18,7 @@ from bulkdelete.core.json_elements import (
     after_space,
     cut_at_once,
 )
-from bulkdelete.core.json_records import JsonParser
+from bulkdelete.core.json_records import JsonParser, one_a_line
 from bulkdelete.core.model import Batch
 from bulkdelete.errors import InputError
 
@@ -161,11 +161,7 @@ class ArrayParser(JsonParser):
         if self._layout.encoding != "utf-8":
             elements = [one.decode(self._layout.encoding).encode() for one in elements]
         offset = self._offset + starts[0]
-        ids = (
-            None
-            if self._keep_cells
-            else self._plain_ids(b"\n".join(elements), len(elements), elements)
-        )
+        ids = None if self._keep_cells else self._ids_of(elements)
         if ids is not None:
             batch = Batch(ids, self._kind, places, offset, places[0])
             return Parsed(batch, used, passed)
@@ -173,6 +169,10 @@ class ArrayParser(JsonParser):
         for element, place in zip(elements, places, strict=True):
             self._take_line(found, element, place)
         return Parsed(self._batch_at(found, offset, places[0]), used, passed)
+
+    def _ids_of(self, elements: list[bytes]) -> list[str] | None:
+        data, count = b"\n".join(elements), len(elements)
+        return self._plain_ids(data, count, None if one_a_line(data, count) else elements)
 
     def _carry_too_long(self, carry: bytes) -> bool:
         # After an element there may be space before what says that it is whole.

@@ -23,7 +23,7 @@ from bulkdelete.core.lists import items
 from bulkdelete.core.model import Batch, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bulkdelete.core.layout import Layout
 
@@ -45,6 +45,7 @@ class JsonParser(BlockParser):
         self._kind = layout.kind or Kind.IDENTITY
         self._decoder = None if layout.is_list else _plain_decoder(layout.path)
         self._quoted_key = b'"%s"' % "".join(layout.path[:1]).encode()
+        self.lines_of: Callable[[bytes], tuple[int, bool]] = lines_of
 
     def _cut(self, data: bytes) -> int:
         return data.rfind(b"\n") + 1
@@ -55,10 +56,11 @@ class JsonParser(BlockParser):
         text = data
         if self._layout.encoding != "utf-8":
             text = data.decode(self._layout.encoding).encode()
-        count = text.count(b"\n") + (not text.endswith(b"\n"))
-        ids = None if self._keep_cells else self._plain_ids(text, count)
+        count, at_once = self.lines_of(text)
+        records = None if at_once else _lines(text)
+        ids = None if self._keep_cells else self._plain_ids(text, count, records)
         if ids is None:
-            batch = self._batch(self._line_by_line(_lines(text)))
+            batch = self._batch(self._line_by_line(records or _lines(text)))
         else:
             batch = Batch(ids, self._kind, range(self._line, self._line + count), *self.place)
         return Parsed(batch, len(data), count)
@@ -69,12 +71,12 @@ class JsonParser(BlockParser):
                 raise too_long(self._line + number)
 
     def _plain_ids(
-        self, data: bytes, count: int, records: "Sequence[bytes] | None" = None
+        self, data: bytes, count: int, records: "Sequence[bytes] | None"
     ) -> list[str] | None:
         """Return the ID of each of `count` records, or None when one is not plain.
 
         Plain: valid text, the key just once and not spelled with escapes, its value a string.
-        `data` are the `records`, joined by line feeds; None: each line is one.
+        `data` are the `records`, joined by line feeds; None: each line surely is one.
         """
         if self._decoder is None or data.count(self._quoted_key) != count:
             return None
@@ -83,11 +85,10 @@ class JsonParser(BlockParser):
         try:
             if not data.isascii():
                 data.decode()
-            # The key is there as often as there are lines, and each record has it: one a line.
-            if one_a_line(data, count):
+            # The key is there as often as there are records, and each has it: once.
+            if records is None:
                 return [record.id for record in self._decoder.decode_lines(data)]
-            every = _lines(data) if records is None else records
-            return [record.id for record in map(self._decoder.decode, every)]
+            return [record.id for record in map(self._decoder.decode, records)]
         except _FAILURES:
             return None
 
@@ -126,6 +127,12 @@ class JsonParser(BlockParser):
 
 def _lines(data: bytes) -> list[bytes]:
     return data.removesuffix(b"\n").split(b"\n")
+
+
+def lines_of(data: bytes) -> tuple[int, bool]:
+    """Count the lines, and tell whether each surely is one record."""
+    count = data.count(b"\n") + (not data.endswith(b"\n"))
+    return count, one_a_line(data, count)
 
 
 def one_a_line(data: bytes, count: int) -> bool:

@@ -12,6 +12,7 @@ Any cut of the bytes into blocks gives the same records, and a parser opened at 
 makes the rest of the part unreadable is an InputError with the line where it starts.
 """
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from bulkdelete.core.csv_records import CsvParser
@@ -45,16 +46,27 @@ class Parser(Protocol):
 
 
 def open_parser(
-    layout: "Layout", *, offset: int = 0, line: int = 1, keep_cells: bool = False
+    layout: "Layout",
+    *,
+    offset: int = 0,
+    line: int = 1,
+    keep_cells: bool = False,
+    arrays: bool = False,
 ) -> Parser:
     """Make the parser for a part, from its start or from the place of an earlier batch.
 
     From the start it steps over the byte order mark and the header by itself. With `keep_cells`
     the batches hold the cells of each record (the line, where there are no columns); a byte that
-    is not valid in the encoding stands there as a surrogate escape.
+    is not valid in the encoding stands there as a surrogate escape. `arrays`: it pays to load the
+    extra `speed`, if that is installed.
     """
-    parser = _PARSERS.get(layout.format, CsvParser)
-    return parser(layout, offset, line, keep_cells=keep_cells)
+    parser = _PARSERS.get(layout.format, CsvParser)(layout, offset, line, keep_cells=keep_cells)
+    if arrays and isinstance(parser, JsonParser):
+        with suppress(ImportError):
+            from bulkdelete.core.line_ends import lines_of  # noqa: PLC0415 - an extra
+
+            parser.lines_of = lines_of
+    return parser
 
 
 _PARSERS: "dict[Format, type[CsvParser | JsonParser]]" = {

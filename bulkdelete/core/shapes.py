@@ -129,7 +129,6 @@ def looked_at(identifier: str) -> tuple[Shape, list[Mark]]:
 _DIGITS = b"0123456789"
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _LETTERS = bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B))
-_UUID_BYTES = _HEX_DIGITS + b"-"
 _PREFIXED_BYTES = _DIGITS + _LETTERS + b"_-"
 _ALL = bytes(range(256))
 _NOT_OF_EMAILS = _ALL.translate(None, b"@\n;,| \xc2\xa0")
@@ -165,21 +164,19 @@ def _is_nfc(ids: "Sequence[str]", data: bytes) -> bool:
     return data.isascii() or unicodedata.is_normalized("NFC", "\n".join(ids))
 
 
-def _grid(data: bytes, count: int, width: int, allowed: bytes) -> bool:
-    """Tell that each of `count` IDs is `width` bytes long, and holds `allowed` bytes only."""
+def _grid(data: bytes, count: int, width: int, digits: bytes, left: bytes = b"") -> bool:
+    """Tell that each of `count` IDs is `width` bytes long, and is `left` without the `digits`."""
     return (
         len(data) == count * (width + 1) - 1
-        and data.translate(None, allowed) == b"\n" * (count - 1)
+        and data.translate(None, digits) == (left + b"\n") * (count - 1) + left
         and not data[width :: width + 1].strip(b"\n")
     )
 
 
 def _all_uuids(ids: "Sequence[str]", data: bytes) -> bool:
-    count = len(ids)
-    return (
-        _grid(data, count, _UUID_WIDTH, _UUID_BYTES)
-        and all(not data[at :: _UUID_WIDTH + 1].strip(b"-") for at in _UUID_DASHES)
-        and data.count(b"-") == len(_UUID_DASHES) * count
+    dashes = b"-" * len(_UUID_DASHES)
+    return _grid(data, len(ids), _UUID_WIDTH, _HEX_DIGITS, dashes) and all(
+        not data[at :: _UUID_WIDTH + 1].strip(b"-") for at in _UUID_DASHES
     )
 
 

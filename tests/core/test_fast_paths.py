@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.core import dialect
+from bulkdelete.core import dialect, line_ends
 from bulkdelete.core.blocks import MAX_RECORD
 from bulkdelete.core.csv_records import CsvParser
 from bulkdelete.core.csv_rows import kinds_of
 from bulkdelete.core.json_elements import DEPTH, ELEMENT, Cut, after_space, cut_at_once
-from bulkdelete.core.json_records import one_a_line
+from bulkdelete.core.json_records import lines_of, one_a_line
 from bulkdelete.core.layout import Format, Layout
 from bulkdelete.core.model import Kind
 from bulkdelete.errors import InputError
@@ -129,6 +129,12 @@ def test_lines_read_at_once_are_those_read_one_by_one(data: bytes) -> None:
     assert read(many=True) == read(many=False)
 
 
+@given(st.lists(st.sampled_from(LINES), min_size=1, max_size=10).map(b"".join))
+def test_lines_looked_at_in_arrays_are_those_looked_at_as_bytes(data: bytes) -> None:
+    """How many there are, and whether each is a record."""
+    assert line_ends.lines_of(data) == lines_of(data)
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -146,6 +152,7 @@ def test_lines_that_may_be_read_at_once(data: bytes, expected: bool) -> None:
     """Those of a program that writes one object a line."""
     count = data.removesuffix(b"\n").count(b"\n") + 1
     assert one_a_line(data, count) is expected
+    assert lines_of(data) == line_ends.lines_of(data) == (count, expected)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ async def planned(paths: list[Path], memory: int, selection: Selection | None = 
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the extra `speed` and without it; small blocks, and the quick table at any size."""
     if request.param == "plain":
-        for name in ("hashtable", "spill_arrays"):
+        for name in ("hashtable", "line_ends", "spill_arrays"):
             monkeypatch.setitem(sys.modules, f"bulkdelete.core.{name}", None)
     for module in (source, inflating):
         monkeypatch.setattr(module, "BLOCK", 512)
