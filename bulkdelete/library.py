@@ -42,6 +42,7 @@ from bulkdelete.options import (
     PlanOptions,
     RunOptions,
     VerifyOptions,
+    check_names,
     chosen,
     consent,
     how_to_ask,
@@ -70,6 +71,7 @@ async def plan(
 
     Without account and region it is a draft. Returns its report, in the state `planned`.
     """
+    check_names(options, PlanOptions)
     chose = chosen(settings, options)
     refuse_emulator(chose)
     intake = Intake(words(inputs), chose, meant(options))
@@ -85,6 +87,7 @@ async def run(
     **options: Unpack[RunOptions],
 ) -> Report:
     """Plan, have it approved, send, report; the same call again resumes an unfinished run."""
+    check_names(options, RunOptions)
     chose = chosen(settings, options, credentials)
     consent(options).check(chose)
     refuse_emulator(chose)
@@ -122,6 +125,7 @@ async def apply(
     **options: Unpack[ApplyOptions],
 ) -> Report:
     """Send (or resume) a plan that was made earlier: exactly that plan."""
+    check_names(options, ApplyOptions)
     chose = chosen(settings, options, credentials)
     consent(options).check(chose)
     dry_run = options.get("dry_run", False)
@@ -215,6 +219,7 @@ async def verify(
 ) -> Verification:
     """Ask, 48 hours later, whether the profiles are gone; Stopped (75) when it is too early."""
     _quiet()
+    check_names(options, VerifyOptions)
     wish = _wish(options)
     chose = chosen(settings, how_to_ask(options), credentials)
     found = RunDir(Path(run_dir), chose.key_file)

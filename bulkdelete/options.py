@@ -52,8 +52,10 @@ class PlanOptions(PlaceOptions, GuardOptions, total=False):
     column: str
     no_header: bool
     explode: bool
-    format: Literal["auto", "csv", "jsonl", "lines", "parquet"]
+    format: Literal["auto", "csv", "jsonl", "json", "lines", "parquet", "arrow"]
     delimiter: str
+    quote: str
+    escape: str
     encoding: str
     where: "Sequence[str]"
     skip: int
@@ -158,6 +160,13 @@ def meant(options: PlanOptions) -> Meant:
         anomaly=options.get("accept_anomaly", False),
         protect_mismatch=options.get("accept_protect_mismatch", False),
     )
+
+
+def check_names(options: "Mapping[str, object]", kind: type) -> None:
+    """Refuse an option that is none: a guard whose name is misspelt would guard nothing."""
+    for name in options:
+        if name not in kind.__annotations__:
+            raise UsageError("options", f"{name!r} is no option here; nothing was sent")
 
 
 def words(places: "Place | Sequence[Place]") -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from bulkdelete.options import (
     RunOptions,
     VerifyOptions,
     as_flags,
+    check_names,
     how_to_ask,
 )
 from bulkdelete.settings import FIELDS, Credentials, Settings, credentials, load_profile, resolve
@@ -66,24 +67,19 @@ class Chosen:
 
     def applying(self) -> dict[str, Any]:
         """Return what `bulkdelete.apply` is told: of a plan that is made already."""
-        told = {name: one for name, one in self.besides.items() if name in _NAMES[ApplyOptions]}
+        told = {
+            name: one for name, one in self.besides.items() if name in ApplyOptions.__annotations__
+        }
         lists = {"protect": self.settings.protect} if self.settings.protect else {}
         return {"settings": self.settings, "credentials": self.who, **lists, **told}
 
 
-_NAMES: Mapping[type, frozenset[str]] = {
-    kind: frozenset(kind.__annotations__)
-    for kind in (RunOptions, PlanOptions, ApplyOptions, VerifyOptions)
-}
-
-
-def check_names(options: Mapping[str, object], kind: type) -> None:
+def check_named(options: Mapping[str, object], kind: type) -> None:
     """Refuse an option that is none, when the DAG is read; UsageError."""
     for name in options:
         if name in NOT_HERE:
             raise UsageError("options", f"{name} is no option in a DAG: {NOT_HERE[name]}")
-        if name not in _NAMES[kind]:
-            raise UsageError("options", f"{name!r} is no option here")
+    check_names(options, kind)
 
 
 def check_values(options: Mapping[str, object]) -> None:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from bulkdelete.airflow.chosen import Chosen, check_names, choose
+from bulkdelete.airflow.chosen import Chosen, check_named, choose
 from bulkdelete.airflow.drive import KILLED, Drive
 from bulkdelete.airflow.hook import CleverTapHook
 
@@ -31,7 +31,7 @@ class Driven(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         if isinstance(options, Mapping):  # else it is what another task returns
-            check_names(options, self.kind)
+            check_named(options, self.kind)
         self.options = {} if options is None else options
         self.clevertap_conn_id = clevertap_conn_id
         self.profile = profile
@@ -51,5 +51,5 @@ class Driven(BaseOperator):
     def chosen(self) -> Chosen:
         """Put the options and the connection together."""
         access = CleverTapHook(self.clevertap_conn_id).access()
-        check_names(self.options, self.kind)
+        check_named(self.options, self.kind)
         return choose(access, self.options, self.kind, self.profile, self.profile_dir)

@@ -1,6 +1,7 @@
 """The library: what the command line does, awaited in a program that has more to do."""
 
 import asyncio
+import dataclasses
 import re
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 import bulkdelete
 from bulkdelete import events
+from bulkdelete.cli import flags
+from bulkdelete.options import RunOptions
 from tests.conftest import ACCOUNT, PASSCODE, Emulate, Program, times_acted
 
 WHO = bulkdelete.Credentials(ACCOUNT, PASSCODE)
@@ -214,6 +217,31 @@ async def test_an_empty_list_is_no_default(program: Program, name: str) -> None:
     with pytest.raises(bulkdelete.UsageError, match=f"{name} is an empty list"):
         await bulkdelete.run(path, runs_dir=program.place / "runs", region="eu1", **nothing)
     assert not (program.place / "runs").exists()
+
+
+async def test_an_option_that_is_none_is_refused(program: Program) -> None:
+    """A protect list under a misspelt name would protect nobody; so before anything is done."""
+    path, _ = program.ids(10)
+    place = program.place / "runs"
+    calls: list[Any] = [
+        lambda said: bulkdelete.plan(path, runs_dir=place, **said),
+        lambda said: bulkdelete.run(path, runs_dir=place, credentials=WHO, **said),
+        lambda said: bulkdelete.apply(place, credentials=WHO, **said),
+        lambda said: bulkdelete.verify(place, credentials=WHO, **said),
+    ]
+    for call in calls:
+        with pytest.raises(bulkdelete.UsageError, match="'protekt' is no option here"):
+            await call({"protekt": ["vip.txt"]})
+    assert not place.exists()
+
+
+def test_the_options_are_the_flags() -> None:
+    """All that say how a list is read, checked and sent; none that is about the terminal."""
+    classes = [one for one in vars(flags).values() if dataclasses.is_dataclass(one)]
+    named = {one.name for kind in classes for one in dataclasses.fields(kind)}
+    terminal = {"json", "log_format", "log_level", "no_color", "profile", "quiet"}
+    options = RunOptions.__annotations__.keys()
+    assert named - terminal == options - {"again", "abandon", "must_resume", "dry_run"}
 
 
 @pytest.mark.parametrize("wrong", [{"sample": 0}, {"sample": "None"}, {"seed": "x"}])

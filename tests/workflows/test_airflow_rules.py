@@ -21,7 +21,7 @@ from bulkdelete.airflow.chosen import (
     SWITCHES,
     Chosen,
     check_inputs,
-    check_names,
+    check_named,
     choose,
 )
 from bulkdelete.airflow.drive import KILLED, TIMED_OUT, Drive, Halted
@@ -205,12 +205,12 @@ def test_values_that_a_template_may_make(options: dict[str, object], complaint: 
 def test_names_are_checked_when_a_dag_is_read() -> None:
     """An option that is none; one whose value is a secret; the switches are all that there are."""
     with pytest.raises(errors.UsageError, match="'max_delete' is no option"):
-        check_names({"max_delete": 5}, RunOptions)
+        check_named({"max_delete": 5}, RunOptions)
     for name in NOT_HERE:
         with pytest.raises(errors.UsageError, match=f"{name} is no option in a DAG"):
-            check_names({name: "x"}, RunOptions)
+            check_named({name: "x"}, RunOptions)
     with pytest.raises(errors.UsageError, match="'again' is no option"):
-        check_names({"again": True}, ApplyOptions)
+        check_named({"again": True}, ApplyOptions)
     kinds = (RunOptions, PlanOptions, ApplyOptions, VerifyOptions)
     hints = {name: hint for kind in kinds for name, hint in kind.__annotations__.items()}
     assert {name for name, hint in hints.items() if hint in {bool, "bool"}} == SWITCHES
