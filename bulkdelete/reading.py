@@ -16,7 +16,7 @@ from bulkdelete.core.outcomes import MARKER, read_mark, unescape
 from bulkdelete.core.records import open_parser
 from bulkdelete.core.selection import normalised
 from bulkdelete.core.tables import table_layout
-from bulkdelete.errors import InputError, IntegrityError, Stopped
+from bulkdelete.errors import InputError, IntegrityError, Stopped, UsageError
 from bulkdelete.io import source, tables
 from bulkdelete.io.inflating import BLOCK
 
@@ -301,24 +301,42 @@ async def planned_chunks(
             yield chunk
 
 
+_OUT_OF_REACH = frozenset(
+    {
+        "input_forbidden",
+        "input_missing",
+        "input_moved",
+        "input_store",
+        "input_tls",
+        "input_unreadable",
+        "input_url",
+        "not_a_file",
+    }
+)
+"""Codes of what cannot be read now; what can, and was fit for a plan before, has changed."""
+
+
 async def _again(
     part: Part, reading: Reading, at: "codes.Mark | None"
 ) -> "AsyncGenerator[Batch, None]":
-    """Read a part that was read before; who does not let us in any more may do so later."""
+    """Read a part that was read before: what is wrong with it now is no matter of usage any more.
+
+    Stopped when it cannot be reached, which may pass; IntegrityError when it holds something else.
+    """
     try:
         layout = await layout_of(part, reading)
         offset, line = (at.offset, at.line) if at else (0, 1)
-        again = batches(part, layout, offset=offset, line=line, at_once=_SENT_AT_ONCE)
-        async with aclosing(again) as stream:
+        async with aclosing(batches(part, layout, offset=offset, line=line)) as stream:
             async for batch in stream:
                 yield batch
-    except InputError as error:
-        if error.code != "input_forbidden":
-            raise
+    except UsageError as error:
+        if error.code not in _OUT_OF_REACH:
+            raise _changed_meanwhile(str(error)) from error
         raise Stopped(
             "input_withdrawn",
             f"{error}; nothing more was sent",
-            f"{error.hint}; then: bulkdelete apply RUN_DIR, with --input for another address",
+            f"{error.hint or 'put it back where it was'}; then: bulkdelete apply RUN_DIR, with "
+            "--input for another place",
         ) from error
 
 

@@ -15,6 +15,7 @@ from bulkdelete.core.layout import Reading
 from bulkdelete.core.model import Kind
 from bulkdelete.core.target import CLEVERTAP
 from bulkdelete.errors import InputError
+from bulkdelete.io.inflating import BLOCK
 from bulkdelete.planning import Wish, make_plan
 from bulkdelete.reading import Part
 from tests.conftest import Emulate, Ended, Program, times_acted
@@ -207,6 +208,13 @@ def edited(path: Path) -> None:
         file.write(b"X")
 
 
+def broken(path: Path) -> None:
+    """Open a quote in it that is never closed, so that nothing of its block can be read."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 4 * 3 // BLOCK * BLOCK + 1000)
+        file.write(b'\n"')
+
+
 def shortened(path: Path) -> None:
     """Take its last quarter away."""
     os.truncate(path, path.stat().st_size // 4 * 3)
@@ -219,14 +227,14 @@ def replaced(path: Path) -> None:
     other.rename(path)
 
 
-@pytest.mark.parametrize("change", [appended, edited, shortened, replaced])
+@pytest.mark.parametrize("change", [appended, edited, broken, shortened, replaced])
 async def test_i14_a_list_that_changes_while_it_is_sent(
     program: Program, emulate: Emulate, change: Callable[[Path], None]
 ) -> None:
     """No ID is ever sent that was not approved; the run stops with 6, or ends as was planned."""
     emulator = await emulate(latency=0.5)
     # What is read ahead, a megabyte, is as it was.
-    path, ids = program.ids(100_000 if change in {edited, shortened} else 10_000)
+    path, ids = program.ids(100_000 if change in {edited, broken, shortened} else 10_000)
     process = await program.start(*program.sending("run", path, "--json"))
     while requests(emulator) < 6:
         await asyncio.sleep(0.005)

@@ -99,10 +99,11 @@ async def test_h3_what_changed_behind_an_address_is_refused(
     assert times_acted(emulator) == ids(300)
 
 
+@pytest.mark.parametrize("answer", [403, 404])
 async def test_who_lets_us_in_no_more_can_do_so_later(
-    program: Program, emulate: Emulate, files: Files
+    program: Program, emulate: Emulate, files: Files, answer: int
 ) -> None:
-    """A signature that runs out while the list is sent stops the run, resumable."""
+    """A signature that runs out, a list that is gone while it is sent stops the run, resumable."""
     for number, count in ((1, 3000), (2, 3200)):
         files.kept[f"/{number}.csv"] = Kept(lines(count))
     emulator = await emulate()
@@ -111,7 +112,7 @@ async def test_who_lets_us_in_no_more_can_do_so_later(
     def fault(_number: int, path: str) -> int | None:
         if times_acted(emulator) and path == "/2.csv":
             shut.append(1)
-            return 403
+            return answer
         return None
 
     files.fault = fault
