@@ -127,7 +127,7 @@ cover: $(READY) ## every branch of the core is taken by the core's own tests
 large: $(READY) ## a run of 100 million IDs: what status, report and audit of it cost
 	$(BIN)/python -m tests.large
 
-sabotage: $(READY) ## bugs planted one at a time, and the whole suite against each: an hour or two
+sabotage: $(READY) ## bugs planted one at a time, and the whole suite against each, up to its first failure: half an hour
 	$(BIN)/python -m tests.sabotage --whole
 
 sabotage-quick: $(READY) ## bugs planted one at a time, and the tests that must catch each
