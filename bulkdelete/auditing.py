@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bulkdelete.core import report as reports
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
+    from bulkdelete.core.snapshot import Snapshot
     from bulkdelete.io.rundir import IndexFile, RunDir
     from bulkdelete.reading import Part
 
@@ -53,7 +54,9 @@ async def _with_plan(
         book.note("verify.log", comparing.verified(run, plan))
         said = comparing.reported(run)
         heads = [] if isinstance(said, tuple) else [said.chain_head]
-        walk = comparing.Walk(plan, index, [*heads, *([noted_head] if noted_head else [])])
+        kept = comparing.kept(run)
+        noted = [*heads, *([noted_head] if noted_head else [])]
+        walk = comparing.Walk(plan, index, noted, None if isinstance(kept, tuple) else kept)
         read = book.trial(
             "checkpoint.log",
             "each record's checksum, number and chain are right; none contradicts another",
@@ -63,6 +66,7 @@ async def _with_plan(
         if read is not None:
             progress, reader = read
             book.note("log's end", comparing.end(reader.torn, busy=run.busy()))
+            book.note("snapshot", _snapshot(kept, walk))
             if index is not None:
                 book.note("requests", comparing.requests(walk))
             book.note("balance", comparing.balance(plan, progress))
@@ -76,6 +80,10 @@ async def _with_plan(
         if index is not None:
             index.close()
     return "" if read is None else read[1].head
+
+
+def _snapshot(kept: "Snapshot | comparing.Finding", walk: comparing.Walk) -> comparing.Finding:
+    return kept if isinstance(kept, tuple) else comparing.snapshot(kept, walk)
 
 
 def _report(

@@ -17,9 +17,10 @@ from bulkdelete.core import stamps
 from bulkdelete.core.digests import keyed, leaf
 from bulkdelete.core.model import State
 from bulkdelete.core.progress import Progress
+from bulkdelete.core.snapshot import OtherVersionError
 from bulkdelete.core.verification import says
 from bulkdelete.errors import BulkdeleteError, IntegrityError
-from bulkdelete.io import sums
+from bulkdelete.io import snapshots, sums
 from bulkdelete.reading import check_unchanged, planned_chunks
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulkdelete.core.plan import Plan
+    from bulkdelete.core.snapshot import Snapshot
     from bulkdelete.io.rundir import IndexFile, RunDir
     from bulkdelete.reading import Part
 
@@ -48,11 +50,18 @@ def end(torn: int, *, busy: bool) -> Finding:
 class Walk:
     """What one reading of the log shows: the requests, the seal's place, and moments that matter.
 
-    `heads` are those of the chain at which to note how things stood. Called as a witness of
+    `heads` are those of the chain at which to note how things stood; `as_kept` tells whether they
+    stood as the snapshot `kept` says, None when the log has no such place. Called as a witness of
     `RunDir.progress`.
     """
 
-    def __init__(self, plan: "Plan", index: "IndexFile | None", heads: "Iterable[str]") -> None:
+    def __init__(
+        self,
+        plan: "Plan",
+        index: "IndexFile | None",
+        heads: "Iterable[str]",
+        kept: "Snapshot | None" = None,
+    ) -> None:
         self._plan = plan
         self._index = index
         self._approved = False
@@ -60,6 +69,8 @@ class Walk:
         self.moments: dict[str, Moment | None] = dict.fromkeys(heads)
         self.sent = self.strange = 0
         self.before_seal = ""
+        self._kept = kept
+        self.as_kept: bool | None = None
 
     def __call__(self, progress: Progress, group: "Sequence[log.Record]", head: str) -> None:
         """Take the next commit group, which was applied to `progress`."""
@@ -75,6 +86,8 @@ class Walk:
                     self.before_seal = self._head
                 case _:
                     pass
+        if self._kept is not None and head == self._kept.place.head:
+            self.as_kept = self._kept.progress() == progress
         if head in self.moments:
             self.moments[head] = Moment.of(self._plan, progress)
         self._head = head
@@ -130,6 +143,27 @@ def seal(plan: "Plan", progress: Progress, walk: Walk) -> Finding:
     if progress.seal.ids == counted and progress.seal.head == walk.before_seal:
         return True, "it holds the balance, and the chain's head before it"
     return False, "it is of another balance, or of another chain"
+
+
+def kept(run: "RunDir") -> "Snapshot | Finding":
+    """Read the snapshot; a finding where there is none that is believed."""
+    try:
+        return snapshots.known(run.snapshot_path)
+    except FileNotFoundError:
+        return None, "there is none: the log is read whole"
+    except OtherVersionError as error:
+        return None, f"{error}: the log is read whole"
+    except (OSError, ValueError):
+        return False, "it was altered, so that the log is read whole; it may be deleted"
+
+
+def snapshot(found: "Snapshot", walk: Walk) -> Finding:
+    """Look whether the log came to what the snapshot says, where that was taken."""
+    if walk.as_kept is None:
+        return False, "it was taken at a place that the log does not have: the log lost records"
+    if not walk.as_kept:
+        return False, "it says other than the log does; it may be deleted"
+    return True, f"it says what the log's first {found.place.seq:,} records say"
 
 
 def reported(run: "RunDir") -> "reports.Report | Finding":

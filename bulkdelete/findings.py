@@ -25,7 +25,8 @@ DOES_NOT_PROVE = (
     " is given with --head; nor that the server did what it said"
 )
 WHATS = (
-    *("plan.json", "plan.index", "checkpoint.log", "log's end", "requests", "balance", "seal"),
+    *("plan.json", "plan.index", "checkpoint.log", "log's end", "snapshot"),
+    *("requests", "balance", "seal"),
     *("run.key", "input", "report.json", "report.html", "report.md", "receipt.html"),
     *("receipt.json", "other files", "verify.log", "chain head"),
 )

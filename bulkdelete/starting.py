@@ -18,6 +18,7 @@ from bulkdelete.core.gate import Gate
 from bulkdelete.core.retry import RetryPolicy
 from bulkdelete.dispatch import Dispatcher, Transport
 from bulkdelete.errors import BulkdeleteError, IntegrityError, UsageError
+from bulkdelete.io import snapshots
 from bulkdelete.io.journal import Disk, Journal
 from bulkdelete.io.pacing import Pacer
 from bulkdelete.sending import Limits, Sender
@@ -156,7 +157,8 @@ class Start:
         wall = steady(self.world.wall, self.world.monotonic, self.progress.last_at)
         approval = self.approve(self.plan, self.progress, wall()) if todo else None
         reserve = max(log.MAX_LINE, OUTCOME_ROOM * self.settings.cap)
-        journal = Journal(self.world.disk(), self.reader, self._durable(), reserve)
+        take = partial(snapshots.take, self.progress)
+        journal = Journal(self.world.disk(), self.reader, self._durable(), reserve, take)
         try:
             if approval is not None:
                 await journal.append(approval)

@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("version", "errors", "core.model"),
     ("core",),
     ("io.room", "io.files", "io.inflating", "io.threads", "io.tls"),
-    ("io.remote",),
+    ("io.remote", "io.snapshots"),
     ("io.stores", "io.web"),
     (
         *("io.journal", "io.source", "io.names", "io.connections", "io.slots"),

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 import google_crc32c
 import msgspec
 
+from bulkdelete.core import prefix
 from bulkdelete.core.model import Span
+from bulkdelete.core.prefix import Place, Sums
 from bulkdelete.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -255,13 +257,22 @@ _encoder = msgspec.json.Encoder()
 class Writer:
     """Turns records into lines: knows the next number, the next group and the chain's head.
 
-    `size` bytes are in the log already.
+    `size` bytes are in the log already, with the checksums `sums`.
     """
 
-    def __init__(self, seq: int = 0, group: int = 0, head: str = NO_LINE, size: int = 0) -> None:
+    def __init__(
+        self,
+        seq: int = 0,
+        group: int = 0,
+        head: str = NO_LINE,
+        size: int = 0,
+        sums: Sums = Sums(),  # noqa: B008 - it is immutable
+    ) -> None:
         self._seq = seq
         self._group = group
         self._size = size
+        self._tail = 0
+        self._sums = sums
         self.head = head
 
     def group(self, records: "Sequence[Record]") -> bytes:
@@ -280,7 +291,21 @@ class Writer:
             self._seq += 1
             lines.append(text + b"\n")
         self._group += 1
-        return b"".join(lines)
+        data = b"".join(lines)
+        self._tail = len(data)
+        self._sums = self._sums.grown(self._size, google_crc32c.extend(self._sums.crc, data))
+        return data
+
+    def place(self) -> Place:
+        """Return where the log stands after the last group."""
+        return Place(
+            size=self._size,
+            tail=self._tail,
+            seq=self._seq,
+            group=self._group,
+            head=self.head,
+            blocks=self._sums.blocks(),
+        )
 
 
 _AFTER_JSON = len(" 00000000\n")
@@ -290,14 +315,19 @@ class Reader:
     """Verifies a log line by line and yields the records of each whole group.
 
     After `read` is exhausted: `size` bytes hold whole groups, the last of which is `tail`, `torn`
-    bytes after them are to be cut off, and `writer()` goes on from there.
+    bytes after them are to be cut off, and `writer()` goes on from there. It begins at `place`
+    (None: at the beginning), before which the last group is `tail`.
     """
 
-    def __init__(self) -> None:
-        self._seq = 0
-        self._group = 0
-        self._head = NO_LINE
-        self.size = 0
+    def __init__(self, place: Place | None = None, tail: bytes = b"") -> None:
+        self.began = self.size = place.size if place else 0
+        self._seq = place.seq if place else 0
+        self._group = place.group if place else 0
+        self._head = place.head if place else NO_LINE
+        self._settled = (self._seq, self._head)
+        self._sums = place.sums() if place else Sums()
+        self._crc = 0
+        self._tail: Sequence[bytes] = (tail,)
         self.torn = 0
 
     def read(self, lines: "Iterable[bytes]") -> "Iterator[Record]":
@@ -309,6 +339,7 @@ class Reader:
         taken: list[bytes] = []
         waiting = 0
         damaged = False
+        crc = self._crc
         for line in lines:
             waiting += len(line)
             found = _verify(line)
@@ -319,6 +350,7 @@ class Reader:
             self._follow(found, line, len(group))
             group.append(found.record)
             taken.append(line)
+            crc = google_crc32c.extend(crc, line)
             self._head = hashlib.sha256(line[:-1]).hexdigest()
             self._seq += 1
             if len(group) == found.group[2]:
@@ -327,10 +359,10 @@ class Reader:
                 self._settled = (self._seq, self._head)
                 self._group, group, waiting = self._group + 1, [], 0
                 self._tail, taken = taken, []
+                if self.size - self._sums.at >= prefix.BLOCK:
+                    self._sums, crc = self._sums.grown(self.size, crc), 0
+                self._crc = crc
         self.torn = waiting
-
-    _settled = (0, NO_LINE)
-    _tail: "Sequence[bytes]" = ()
 
     @property
     def tail(self) -> bytes:
@@ -344,7 +376,13 @@ class Reader:
 
     def writer(self) -> Writer:
         """Return the writer that goes on after the last whole group."""
-        return Writer(self._settled[0], self._group, self.head, self.size)
+        return Writer(
+            self._settled[0],
+            self._group,
+            self.head,
+            self.size,
+            self._sums.grown(self.size, self._crc),
+        )
 
     def _follow(self, found: _Line, line: bytes, place: int) -> None:
         follows = line[:8] == b"%08x" % self._seq and found.prev == self._head

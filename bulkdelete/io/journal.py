@@ -19,12 +19,19 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.errors import IntegrityError, Stopped
-from bulkdelete.io import room
+from bulkdelete.io import room, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from bulkdelete.core.prefix import Place
+
+    Take = Callable[[Place], Callable[[], bytes]]
+    """Copies how things stand at a place of the log; what it returns makes a file's text of it."""
+
+SNAPSHOT_AFTER = 2 << 20
+"""Bytes of log that are read again so quickly that a snapshot of less is not worth its writing."""
 
 Entry = tuple[log.Record, asyncio.Future[None]]
 
@@ -60,6 +67,20 @@ def replay(
         witness(group, reader.head)
 
 
+@contextmanager
+def opened(path: "Path") -> "Iterator[IO[bytes]]":
+    """Open a log to read it; IntegrityError (`checkpoint_missing`) when that cannot be done."""
+    try:
+        with path.open("rb", buffering=1 << 20) as file:
+            yield file
+    except OSError as error:
+        raise IntegrityError(
+            "checkpoint_missing",
+            f"{path} is missing or cannot be read, so nobody knows what was sent; nothing was sent",
+            "restore the run directory from a copy, or start afresh with a new plan",
+        ) from error
+
+
 def read(
     path: "Path", apply: "Callable[[log.Record], None]", witness: "Witness | None" = None
 ) -> log.Reader:
@@ -69,15 +90,8 @@ def read(
     corrupt.
     """
     reader = log.Reader()
-    try:
-        with path.open("rb", buffering=1 << 20) as file:
-            replay(file, reader, apply, witness)
-    except OSError as error:
-        raise IntegrityError(
-            "checkpoint_missing",
-            f"{path} is missing or cannot be read, so nobody knows what was sent; nothing was sent",
-            "restore the run directory from a copy, or start afresh with a new plan",
-        ) from error
+    with opened(path) as file:
+        replay(file, reader, apply, witness)
     return reader
 
 
@@ -101,6 +115,14 @@ class Disk(Protocol):
     def cut(self, size: int) -> None:
         """Keep the first bytes only, and make that durable."""
 
+    @property
+    def snapshot_after(self) -> int:
+        """How many bytes the log grows by until a snapshot is worth while."""
+        ...
+
+    def keep(self, snapshot: "Callable[[], bytes]") -> None:
+        """Keep the text of a snapshot beside the log, some time, or not; nobody waits for it."""
+
     def close(self) -> None:
         """Let go of it."""
 
@@ -112,7 +134,8 @@ class Journal:
     The caller holds the run's lock. After a write or fdatasync fails nothing is believed: every
     later append fails too, because what reached the disk is unknown until it is read again.
     `reserve` is how many bytes are held for what must be written yet when the disk is full;
-    Stopped (`disk`) when there is not even that room at the beginning.
+    Stopped (`disk`) when there is not even that room at the beginning. `take` makes a snapshot of
+    what `durable` was told, now and then.
     """
 
     def __init__(
@@ -121,6 +144,7 @@ class Journal:
         reader: log.Reader,
         durable: "Callable[[log.Record], None]",
         reserve: int = 0,
+        take: "Take | None" = None,
     ) -> None:
         self._disk = disk
         self._size = reader.size
@@ -136,6 +160,8 @@ class Journal:
         self._reserve = reserve
         self._held = self._size
         self._full: Exception | None = None
+        self._take = take
+        self._taken_at = reader.began
         self._mend(reader)
         if (full := self._hold()) is not None:
             disk.close()
@@ -204,10 +230,21 @@ class Journal:
         for _, future in self._group:
             if not future.done():
                 future.set_result(None)
+        place = self._due()
         if self._waiting:
             self._commit()
         else:
             self._idle.set()
+        if self._take is not None and place is not None:
+            # The next group is on its way to the disk; nobody was told of it yet.
+            self._disk.keep(self._take(place))
+
+    def _due(self) -> "Place | None":
+        """Return where the log stands when a snapshot is worth while again."""
+        if self._size - self._taken_at < self._disk.snapshot_after:
+            return None
+        self._taken_at = self._size
+        return self._writer.place()
 
     def _fail(self, error: Exception) -> None:
         self._error = _disk_error(error) if isinstance(error, OSError) else error
@@ -278,6 +315,7 @@ class LogFile:
         self._wanted: SimpleQueue[Callable[[Exception | None], None] | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
+        self._keeper = snapshots.Keeper(path.with_name(snapshots.NAME))
 
     def size(self) -> int | None:
         """Return the file's size; None when its name is gone."""
@@ -303,10 +341,20 @@ class LogFile:
         os.ftruncate(self._fd, size)
         os.fsync(self._fd)
 
+    @property
+    def snapshot_after(self) -> int:
+        """How many bytes the log grows by until a snapshot is worth while."""
+        return SNAPSHOT_AFTER
+
+    def keep(self, snapshot: "Callable[[], bytes]") -> None:
+        """Keep a snapshot beside the log, in a thread of its own."""
+        self._keeper.keep(snapshot)
+
     def close(self) -> None:
-        """End the thread, and close the file; what was held is given back."""
+        """End the threads, and close the file; what was held is given back."""
         self._wanted.put(None)
         self._thread.join()
+        self._keeper.close()
         with suppress(OSError):
             room.let_go(self._fd)
         os.close(self._fd)

@@ -1,4 +1,4 @@
-"""A run's directory: plan.json, plan.index, run.key, checkpoint.log, run.lock, reports.
+"""A run's directory: plan.json, plan.index, run.key, checkpoint.log and its snapshot, reports.
 
 It is made beside its final name and renamed, so that a run directory is there whole or not at all.
 """
@@ -25,7 +25,7 @@ from bulkdelete.core.progress import Progress
 from bulkdelete.core.sketch import Sketch
 from bulkdelete.core.verification import Rounds
 from bulkdelete.errors import BusyError, IntegrityError, UsageError
-from bulkdelete.io import files, journal, sums
+from bulkdelete.io import files, journal, snapshots, sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ SKETCH = "sketch.json"
 KILL_FILE = "stop"
 """In the run directory: while it is there nothing is sent."""
 
-_FILES = ("plan.json", "plan.index", "run.key", "checkpoint.log")
+_FILES = ("plan.json", "plan.index", "run.key", "checkpoint.log", snapshots.NAME)
 _RECORDS = ("checkpoint.log", "plan.index")
 
 
@@ -128,6 +128,11 @@ class RunDir:
     def log_path(self) -> Path:
         """The checkpoint log."""
         return self.path / "checkpoint.log"
+
+    @property
+    def snapshot_path(self) -> Path:
+        """What the log came to at some place of it, to read it quickly."""
+        return self.path / snapshots.NAME
 
     @property
     def spool_path(self) -> Path:
@@ -268,10 +273,15 @@ class RunDir:
         """Replay the checkpoint; IntegrityError when it is corrupt, missing or of another plan.
 
         `witness` is told after each commit group how things stand, the group, and the chain's head.
+        Without one, what a snapshot is of need not be read again, as long as it is unaltered.
         """
-        progress = Progress(plan.counts.chunks)
-        tell = partial(witness, progress) if witness is not None else None
-        reader = journal.read(self.log_path, progress.apply, tell)
+        progress, reader = Progress(plan.counts.chunks), log.Reader()
+        with journal.opened(self.log_path) as file:
+            if witness is None and (known := self._recalled(plan, file.fileno())) is not None:
+                progress, reader = known
+                file.seek(reader.size)
+            tell = partial(witness, progress) if witness is not None else None
+            journal.replay(file, reader, progress.apply, tell)
         header = progress.header
         if header is None:
             raise log.corrupt("it has no header")
@@ -286,6 +296,13 @@ class RunDir:
         if header.plan != plan.digest or header.plan_file != whole:
             raise _other_plan()
         return progress, reader
+
+    def _recalled(self, plan: plans.Plan, log_file: int) -> tuple[Progress, log.Reader] | None:
+        try:
+            found = snapshots.known(self.snapshot_path)
+        except (OSError, ValueError):
+            return None
+        return snapshots.recall(found, plan.counts.chunks, partial(os.pread, log_file))
 
     @property
     def verify_path(self) -> Path:

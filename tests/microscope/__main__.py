@@ -16,7 +16,7 @@ from tests.microscope import looks
 from tests.microscope.lens import Tally
 from tests.microscope.papers import bytes_of, finished_run, make_run, papers
 
-LOOKS = (looks.cuts, looks.flips, looks.sectors, looks.edits, looks.crashes)
+LOOKS = (looks.cuts, looks.flips, looks.sectors, looks.edits, looks.crashes, looks.snapshots)
 
 
 def _papers(part: int, parts: int, step: int) -> Tally:
@@ -54,7 +54,7 @@ def main() -> int:
 def _line(name: str, tally: Tally) -> str:
     seen = ", ".join(f"{count:,} {kind}" for kind, count in sorted(tally.seen.items()))
     wrong = len(tally.wrong)
-    return f"{name:8} {tally.seen.total() + wrong:>10,} damages: {seen}; {wrong} wrong"
+    return f"{name:9} {tally.seen.total() + wrong:>10,} damages: {seen}; {wrong} wrong"
 
 
 if __name__ == "__main__":

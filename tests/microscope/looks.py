@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from bulkdelete.core import checkpoint as log
-from tests.microscope.lens import CORRUPT, Lens, Tally, lines, read_lines, states
+from bulkdelete.core.snapshot import Snapshot, decode
+from bulkdelete.io.snapshots import recall
+from bulkdelete.version import __version__
+from tests.microscope.lens import CORRUPT, Lens, Tally, lines, read_lines, said, states
 from tests.microscope.story import Written, long_log, short_log
+from tests.snapshots import snapshot_of
 
 SECTOR = 512
 RECORDS = 200
@@ -151,6 +155,59 @@ def _judge_edit(
         tally.seen[kind] += 1
     else:
         tally.wrong.append(f"{name}: read as {upto} groups of {len(whole.groups)}")
+
+
+def snapshots(part: int, parts: int, step: int) -> Tally:
+    """Turn over every bit of a long log, and of snapshots of it, and cut each at every byte.
+
+    A snapshot is passed over unless it is whole, and the log as it was up to its place; what
+    stands behind that is read as without it.
+    """
+    lens, tally = Lens(long_log(RECORDS)), Tally()
+    ends = [len(lens.ends) * share // 4 for share in (1, 2, 3, 4)]
+    kept = [snapshot_of(lens.whole.groups[:end], RECORDS) for end in ends]
+    for bit in _mine(iter(range(len(lens.data) * 8)), part, parts, step):
+        at, one = bit >> 3, bit % len(kept)
+        altered = lens.data[:at] + bytes([lens.data[at] ^ 1 << (bit & 7)]) + lens.data[at + 1 :]
+        _recall(lens, kept[one], ends[one], altered, at, f"bit {bit}, snapshot {one}", tally)
+    for length in _mine(iter(range(len(lens.data))), part, parts, step):
+        one = length % len(kept)
+        _recall(lens, kept[one], ends[one], lens.data[:length], length, f"cut at {length}", tally)
+    text = kept[1].encode()
+    for bit in _mine(iter(range(len(text) * 8)), part, parts, step):
+        at = bit >> 3
+        altered = text[:at] + bytes([text[at] ^ 1 << (bit & 7)]) + text[at + 1 :]
+        _undecoded(altered, f"snapshot, bit {bit}", tally)
+    for length in _mine(iter(range(len(text))), part, parts, step):
+        _undecoded(text[:length], f"snapshot cut at {length}", tally)
+    return tally
+
+
+def _recall(  # noqa: PLR0917 - what is looked at, and its name
+    lens: Lens, kept: Snapshot, group: int, log_now: bytes, first: int, name: str, tally: Tally
+) -> None:
+    """Go on from a snapshot with a log that is another from byte `first` on."""
+    found = recall(kept, RECORDS, lambda size, at: log_now[at : at + size])
+    if found is None or first < kept.place.size:
+        right = found is None and first < kept.place.size
+        tally.seen["passed over"] += right
+        if not right:
+            tally.wrong.append(f"{name}: {'passed over' if found is None else 'believed'}")
+        return
+    rest = log_now[kept.place.size :]
+    if said(found[1], rest) == said(lens.reader(group), rest):
+        tally.seen["as without"] += 1
+    else:
+        tally.wrong.append(f"{name}: it reads otherwise than without the snapshot")
+
+
+def _undecoded(text: bytes, name: str, tally: Tally) -> None:
+    try:
+        decode(text, __version__)
+    except ValueError:
+        tally.seen["passed over"] += 1
+    else:
+        tally.wrong.append(f"{name}: believed")
 
 
 def crashes(part: int, parts: int, step: int) -> Tally:

@@ -45,6 +45,13 @@ def test_d12_d7_whatever_the_disk_made_of_the_last_write() -> None:
     assert (seen.wrong, seen.seen["torn"] > 5000) == ([], True)
 
 
+def test_d9_d7_a_snapshot_never_hides_a_damage() -> None:
+    """Of the log it is not of any more, or altered itself, it is passed over."""
+    seen = looks.snapshots(0, 1, 211)
+    passed, as_without = seen.seen["passed over"], seen.seen["as without"]
+    assert (seen.wrong, passed > 1000, as_without > 300) == ([], True, True)
+
+
 def test_z3_d17_plan_index_and_key_are_refused_when_altered(tmp_path: Path) -> None:
     """By what every process asks before it sends, with exit 6: whatever byte it is."""
     seen = papers(make_run(tmp_path), 0, 1, 17)

@@ -21,10 +21,11 @@ from bulkdelete.outcome_files import write_outcomes
 from bulkdelete.reading import Part
 from tests.conftest import Emulate, Program
 from tests.microscope.papers import bytes_of, finished_run
+from tests.snapshots import keep_snapshot
 
-NOT_THERE = dict.fromkeys(("verify.log", "receipt.html", "receipt.json"))
+NOT_THERE = dict.fromkeys(("snapshot", "verify.log", "receipt.html", "receipt.json"))
 ALL_OK = dict.fromkeys(WHATS, True) | NOT_THERE
-"""Of a run that nobody verified afterwards, nor made a receipt of."""
+"""Of a short run that nobody verified afterwards, nor made a receipt of."""
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,7 @@ async def test_z3_any_file_of_a_run_that_was_edited_alone_shows(audited: RunDir)
         await write_outcomes(audited, plan, parts(plan), progress, list(State), form)
     audited.add_signature(b"a signature")
     receipting.write(audited, receipting.make(audited, plan, 0.0, "ana"), None)
+    keep_snapshot(audited, before_end=2)
     checks = await found(audited)
     assert (wrong(checks), checks["other files"], checks["receipt.html"]) == (set(), True, True)
     papers = [one for one in audited.path.iterdir() if one.suffix != ".lock"]
@@ -155,6 +157,33 @@ async def test_z3_d10_a_log_that_lost_its_end_is_known_by_the_report(audited: Ru
     assert (checks["checkpoint.log"], checks["log's end"], checks["seal"]) == (True, True, None)
     assert wrong(checks) == {"report.json"}
     assert "lost records" in await why(audited, "report.json")
+
+
+async def test_z3_d10_the_snapshot_says_what_the_log_says(audited: RunDir) -> None:
+    """Of its end or of an earlier place; a log that lost that place, or says other, is known."""
+    for before_end in (0, 3):
+        kept = keep_snapshot(audited, before_end)
+        assert (await found(audited))["snapshot"] is True
+        assert f"first {kept.place.seq:,} records" in await why(audited, "snapshot")
+    keep_snapshot(audited)
+    whole = audited.log_path.read_bytes()
+    audited.log_path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    assert wrong(await found(audited)) == {"snapshot", "report.json"}
+    assert "the log lost records" in await why(audited, "snapshot")
+    audited.log_path.write_bytes(whole)
+    kept = keep_snapshot(audited)
+    other = msgspec.structs.replace(kept, accepted_ids=kept.accepted_ids + 1)
+    audited.snapshot_path.write_bytes(other.encode())
+    assert wrong(await found(audited)) == {"snapshot"}
+    assert "other than the log" in await why(audited, "snapshot")
+
+
+async def test_c5_a_snapshot_of_another_version_is_no_fault(audited: RunDir) -> None:
+    """It is not read, and says so."""
+    kept = keep_snapshot(audited)
+    audited.snapshot_path.write_bytes(msgspec.structs.replace(kept, tool="0").encode())
+    assert (await found(audited))["snapshot"] is None
+    assert "another version" in await why(audited, "snapshot")
 
 
 async def test_z3_a_log_rewritten_with_care_is_known_by_plan_seal_and_head(audited: RunDir) -> None:

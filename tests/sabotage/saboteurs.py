@@ -118,6 +118,29 @@ SABOTEURS = (
         ("tests/core/test_checkpoint.py",),
     ),
     Saboteur(
+        "snapshot of an altered log believed",
+        "io/snapshots.py",
+        "if len(found.states) != chunks or not _unaltered(place.blocks, read):",
+        "if len(found.states) != chunks:",
+        ("tests/io/test_snapshots.py",),
+    ),
+    Saboteur(
+        "altered snapshot believed",
+        "core/snapshot.py",
+        'if rest != sha256(text).hexdigest().encode() + b"\\n":',
+        'if rest[-1:] != b"\\n":',
+        ("tests/core/test_snapshot.py",),
+    ),
+    Saboteur(
+        "snapshot before it is durable",
+        "io/journal.py",
+        "            self._disk.sync(self._synced)\n",
+        "            self._disk.sync(self._synced)\n"
+        "            if self._take is not None and (place := self._due()) is not None:\n"
+        "                self._disk.keep(self._take(place))\n",
+        ("tests/io/test_snapshots.py",),
+    ),
+    Saboteur(
         "success by status only",
         _TARGET,
         "    answer = json_object(reply)\n    if answer is None:",

@@ -70,9 +70,36 @@ class Platter:
     pending: list[Write] = field(default_factory=list)
     lies: bool = False
     fates: list[str] = field(default_factory=list)
+    snapshots: list[bytes] = field(default_factory=list)
+    _luck: Random = field(default_factory=lambda: Random(1))
 
     def __post_init__(self) -> None:
         self.durable = bytearray(self.seen)
+
+    @property
+    def snapshot(self) -> bytes:
+        """What is in the file of the snapshot; nothing where it is not there."""
+        return self.snapshots[-1] if self.snapshots else b""
+
+    def keep(self, snapshot: bytes) -> None:
+        """Take a snapshot, now and then too late: then the one before stays."""
+        if self._luck.random() < 0.8:
+            self.snapshots.append(snapshot)
+
+    def _lose_snapshot(self) -> None:
+        """Decide what the loss of power leaves of the snapshot: an older one, or what is none."""
+        match self._luck.choice(("kept", "kept", "kept", "older", "torn", "trashed", "gone")):
+            case "older":
+                self.snapshots.append(self._luck.choice(self.snapshots))
+            case "torn":
+                self.snapshots.append(self.snapshot[: self._luck.randrange(len(self.snapshot))])
+            case "trashed":
+                at = self._luck.randrange(len(self.snapshot))
+                self.snapshots.append(self.snapshot[:at] + b"\0" + self.snapshot[at + 1 :])
+            case "gone":
+                self.snapshots = []
+            case _:
+                pass
 
     def write(self, content: bytes, at: int) -> None:
         """Take a write into the cache."""
@@ -110,6 +137,8 @@ class Platter:
             self._decide(one, dice)
         self.pending = []
         self.seen = bytearray(self.durable)
+        if self.snapshot:
+            self._lose_snapshot()
 
     def _decide(self, one: Write, dice: Random) -> None:
         fate = dice.choice(("kept", "dropped", "dropped", "torn", "trashed"))
@@ -203,6 +232,16 @@ class SimDisk:
         self._platter.cut(size)
         self.mended = True
         self._synced()
+
+    @property
+    def snapshot_after(self) -> int:
+        """A few commit groups: so many starts meet one."""
+        return 4096
+
+    def keep(self, snapshot: Callable[[], bytes]) -> None:
+        """Keep a snapshot."""
+        if self._alive():
+            self._platter.keep(snapshot())
 
     def close(self) -> None:
         """Let go of it."""

@@ -77,6 +77,7 @@ PROCESS = (
     "clock_forward",
     "clock_back",
 )
+SNAPSHOTS = ("snapshot_used", "snapshot_passed_over")
 SLOTS = ("slots_busy", "slots_taken_for_long")
 STARTS = (
     "input_changed",
@@ -99,5 +100,5 @@ STARTS = (
     "rate_limited",
 )
 
-STORM = (*ANSWERS, *SERVER, *DISK, *POWER, *PROCESS, *SLOTS, *STARTS)
+STORM = (*ANSWERS, *SERVER, *DISK, *POWER, *PROCESS, *SNAPSHOTS, *SLOTS, *STARTS)
 """What must have happened at least once over a range of runs."""

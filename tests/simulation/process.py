@@ -11,15 +11,17 @@ from typing import Any
 
 from bulkdelete.approving import Approver, Consent
 from bulkdelete.core import checkpoint as log
+from bulkdelete.core import snapshot
 from bulkdelete.core.model import Chunk, State
 from bulkdelete.core.progress import Progress
 from bulkdelete.core.report import balance
 from bulkdelete.core.target import CLEVERTAP
 from bulkdelete.errors import IntegrityError
-from bulkdelete.io import journal
+from bulkdelete.io import journal, snapshots
 from bulkdelete.io.rundir import RunDir
 from bulkdelete.settings import Credentials, Settings, resolve
 from bulkdelete.starting import Start, View
+from bulkdelete.version import __version__
 from tests.simulation.disk import Platter, SimDisk, broken, no_room
 from tests.simulation.judge import Begun, Judge
 from tests.simulation.lists import ACCOUNT, HOST, KEY, Listed
@@ -151,8 +153,7 @@ class SimProcess:
     async def _run(self) -> None:
         self._main = asyncio.current_task()
         lasting, befalls = self.lasting, self.befalls
-        reader = log.Reader()
-        journal.replay(BytesIO(self._log()), reader, self._progress.apply)
+        reader = self._load(self._log())
         self._compare()
         settings = self._settings()
         approver = Approver(_RUN, Consent(yes=True, renew=befalls.renew), settings)
@@ -171,6 +172,24 @@ class SimProcess:
         )
         self._begin()
         await start.run()
+
+    def _load(self, content: bytes) -> log.Reader:
+        """Read the log, by way of the snapshot where there is one: it must make no difference."""
+        chunks = len(self.lasting.listed.chunks)
+        whole = _replayed(content, Progress(chunks), log.Reader())
+        known = _recalled(self.lasting.platter.snapshot, chunks, content)
+        if known is None:
+            self.judge.fired["snapshot_passed_over"] += bool(self.lasting.platter.snapshot)
+        else:
+            self.fire("snapshot_used")
+            found = _replayed(content, *known)
+            if _told(found) != _told(whole):
+                raise ViolationError("S10", "with the snapshot the log says something else")
+            whole = found
+        if isinstance(whole, IntegrityError):
+            raise whole
+        self._progress, reader = whole
+        return reader
 
     def _log(self) -> bytes:
         seen = bytes(self.lasting.platter.seen)
@@ -469,6 +488,34 @@ async def _watch(view: View) -> None:
         await asyncio.sleep(10.0)
         if view.sender.tally.settled_ids < 0 or view.meter.in_flight > view.meter.cap:
             raise ViolationError("S13", "more in flight than the cap, as a display sees it")
+
+
+Loaded = tuple[Progress, log.Reader]
+
+
+def _recalled(text: bytes, chunks: int, content: bytes) -> Loaded | None:
+    try:
+        found = snapshot.decode(text, __version__)
+    except ValueError:
+        return None
+    return snapshots.recall(found, chunks, lambda size, at: content[at : at + size])
+
+
+def _replayed(content: bytes, progress: Progress, reader: log.Reader) -> Loaded | IntegrityError:
+    try:
+        journal.replay(BytesIO(content[reader.size :]), reader, progress.apply)
+    except IntegrityError as error:
+        return error
+    return progress, reader
+
+
+def _told(loaded: Loaded | IntegrityError) -> object:
+    """Return all that a process goes by that read a log."""
+    if isinstance(loaded, IntegrityError):
+        return loaded.code
+    progress, reader = loaded
+    next_group = reader.writer().group([log.Abandon(at=0.0)])
+    return progress, reader.size, reader.torn, reader.tail, next_group
 
 
 def last_group_at(content: bytes) -> int:
