@@ -263,7 +263,7 @@ async def _told_besides(
         outlets.failed(error)
         raise
     finally:
-        await outlets.close()
+        await outlets.close(signals=audience.signals)
 
 
 def _quiet() -> None:

@@ -30,7 +30,9 @@ SECONDS = 10.0
 SECONDS_AFTER_SIGNAL = 1.5
 """The same, for a run that a signal ended: it is to be gone soon."""
 
-_SIGNALLED = 128
+SIGNALLED = 128
+"""An exit code from here on is that of a signal."""
+
 _WORTH_TELLING = frozenset({"outage", "paused"})
 
 
@@ -100,7 +102,7 @@ class Notices:
                     )
                 )
             case Ended(report=report):
-                if (report.exit_code or 0) >= _SIGNALLED:
+                if (report.exit_code or 0) >= SIGNALLED:
                     self._seconds = SECONDS_AFTER_SIGNAL
                 self._notify(of_report(report))
                 if self._heartbeat and not report.exit_code:
@@ -123,11 +125,14 @@ class Notices:
         """Wait for what is on its way, though not for long."""
         if not self._tasks:
             return
-        _, late = await asyncio.wait(self._tasks, timeout=self._seconds)
-        for task in late:
-            task.cancel()
-            _log.warning("notice.failed", error="too late")
-        await asyncio.gather(*late, return_exceptions=True)
+        try:
+            await asyncio.wait(self._tasks, timeout=self._seconds)
+        finally:
+            late = set(self._tasks)
+            for task in late:
+                task.cancel()
+                _log.warning("notice.failed", error="too late")
+            await asyncio.gather(*late, return_exceptions=True)
 
 
 async def _sent(sending: "Coroutine[Any, Any, None]", target: str) -> None:

@@ -1,6 +1,8 @@
 """Where a run is told of besides: metrics, notices, telemetry; as the settings ask for it."""
 
+import asyncio
 import os
+import signal
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -8,7 +10,7 @@ import structlog
 from bulkdelete.concluding import bug, refusal
 from bulkdelete.errors import BulkdeleteError, UsageError
 from bulkdelete.events import Ended, Event
-from bulkdelete.notices import Notices
+from bulkdelete.notices import SIGNALLED, Notices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +33,7 @@ class Outlets:
         self._telemetry = _begun(_telemetry) if settings.otel else None
         asked = settings.notify or settings.heartbeat
         self._notices = Notices(settings.notify, settings.heartbeat) if asked else None
-        self._ended = False
+        self._ended = self._signalled = False
 
     @property
     def any(self) -> bool:
@@ -50,7 +52,8 @@ class Outlets:
 
     def tell(self, event: Event) -> None:
         """Tell all."""
-        self._ended = self._ended or isinstance(event, Ended)
+        if isinstance(event, Ended):
+            self._ended, self._signalled = True, (event.report.exit_code or 0) >= SIGNALLED
         for one in (self._metrics, self._notices, self._telemetry):
             if one is None:
                 continue
@@ -65,14 +68,27 @@ class Outlets:
             known = error if isinstance(error, BulkdeleteError) else bug(error)
             self.tell(Ended(refusal(known)))
 
-    async def close(self) -> None:
-        """Wait for what is on its way, though not for long."""
-        if self._notices is not None:
-            await self._notices.close()
-        if self._telemetry is not None:
-            await self._telemetry.close()
-        if self._metrics is not None:
-            self._metrics.close()
+    async def close(self, *, signals: bool = False) -> None:
+        """Wait for what is on its way, though not for long; a first signal is the end of that."""
+        closing = asyncio.create_task(self._close())
+        if signals and not self._signalled:  # else one came before, and the next leaves at once
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, closing.cancel)
+        try:
+            await asyncio.wait((closing,))
+        finally:
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
+
+    async def _close(self) -> None:
+        try:
+            if self._notices is not None:
+                await self._notices.close()
+            if self._telemetry is not None:
+                await self._telemetry.close()
+        finally:
+            if self._metrics is not None:
+                self._metrics.close()
 
 
 def _begun(begin: "Callable[[], T | None]") -> "T | None":

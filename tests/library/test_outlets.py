@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import json
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -161,6 +163,33 @@ async def test_who_is_told_in_vain_neither_fails_nor_delays_a_run(
         assert slow.requests
     assert report.exit_code == 0
     assert asyncio.get_running_loop().time() - began < 20
+
+
+@pytest.mark.parametrize("how", ["signal", "cancel"])
+async def test_who_ends_the_program_does_not_wait_for_who_is_told(
+    emulate: Emulate, send: Send, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """All is sent, a listener says nothing: a signal ends the run as it is, a cancellation, too."""
+    await emulate()
+    monkeypatch.setattr(notices, "SECONDS", 60.0)
+    async with listener(seconds=60) as slow, asyncio.timeout(30):
+        heard = bulkdelete.Audience(signals=how == "signal")
+        sending = asyncio.create_task(
+            send(notify=[f"{slow.url}/x", "/bin/sleep 60"], audience=heard)
+        )
+        while not slow.requests:
+            await asyncio.sleep(0.01)
+        if how == "signal":
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert (await sending).exit_code == 0
+        else:
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+        mine = asyncio.current_task()
+        assert [one for one in asyncio.all_tasks() if "hooks" in repr(one) and one != mine] == []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().remove_signal_handler(number)
 
 
 @pytest.mark.parametrize(
