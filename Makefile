@@ -81,7 +81,7 @@ deploy-check: $(READY) $(TOOLS)/wheels/.ready ## what is in deploy/: valid for w
 	  'check-jsonschema==0.39.0' 'kubernetes-validate==1.37.0' 'pyyaml==6.0.4' 'zizmor==1.32.0' && \
 	  touch $(TOOLS)/.ready; }
 	$(BIN)/python -m tests.faults.injectors
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy -m deploy -q
+	$(BIN)/python -m pytest -n 2 tests/deploy/test_sixty_nights.py tests/deploy -m deploy -q
 
 $(AIRFLOW)/.ready: tests/workflows/airflow.lock pyproject.toml
 	rm -rf $(AIRFLOW)
@@ -94,7 +94,7 @@ $(AIRFLOW)/.ready: tests/workflows/airflow.lock pyproject.toml
 
 .PHONY: test-airflow
 test-airflow: $(READY) $(AIRFLOW)/.ready ## what is in deploy/airflow, in a real Airflow
-	$(BIN)/python -m pytest tests/workflows/test_airflow.py -m deploy -q
+	$(BIN)/python -m pytest -n 2 tests/workflows/test_airflow.py -m deploy -q
 
 .PHONY: test-flows
 test-flows: $(READY) ## what is in deploy/prefect and deploy/dagster, in real ones

@@ -1,12 +1,27 @@
-"""What tests of deploy/ share: the image, built once in each process of them."""
+"""What tests of deploy/ share: the image, which one process of them builds."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.deploy import roots
 from tests.deploy.containerfile import Build, Image
 from tests.deploy.tools import BIN, DEPLOY
+
+
+class ByImage(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """Keeps together what needs the image; each other test goes to who has time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "image" if file.endswith(("test_image.py", "test_pages.py")) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByImage:  # noqa: ANN401 - py's
+    """Spread the tests; xdist's own groups are lost on this pytest."""
+    return ByImage(config, log)
 
 
 @pytest.fixture(scope="session")
