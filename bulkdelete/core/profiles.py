@@ -8,6 +8,7 @@ does not say it otherwise of a profile that nobody has. Everything else says not
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bulkdelete.core.model import (
@@ -23,6 +24,9 @@ from bulkdelete.core.model import (
     Verdict,
 )
 from bulkdelete.core.target import failure_code, json_object, wait_hint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Presence(StrEnum):
@@ -90,7 +94,7 @@ def _lost(reply: Lost) -> Look:
     return Look(Presence.UNKNOWN, reply.reason, verdict)
 
 
-def _success(body: "dict[str, object] | None") -> Look:
+def _success(body: "Mapping[str, object] | None") -> Look:
     if body is None or body.get("status") != "success":
         return Look(Presence.UNKNOWN, "answer_unreadable", Ambiguous("answer_unreadable"))
     if "record" not in body:

@@ -12,6 +12,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -187,12 +188,18 @@ def _is_html(reply: Answer) -> bool:
     return any("html" in kind.lower() for kind in kinds) or reply.body.lstrip()[:1] == b"<"
 
 
-def json_object(reply: Answer) -> "dict[str, Any] | None":
+def json_object(reply: Answer) -> "Mapping[str, Any] | None":
     """Return the whole body as a JSON object, None when it is not exactly one."""
     if not reply.complete or len(reply.body) > MAX_ANSWER:
         return None
+    return _object(reply.body)
+
+
+@lru_cache(maxsize=4)
+def _object(body: bytes) -> "Mapping[str, Any] | None":
+    # Nearly all answers of a run are the same.
     try:
-        value = _decoder.decode(reply.body.decode("utf-8"))
+        value = _decoder.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

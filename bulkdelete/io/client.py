@@ -7,8 +7,6 @@ machine counts as sent, unless it is certain that not a byte of the request did.
 
 import asyncio
 import ssl
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -18,7 +16,7 @@ from aiohttp.abc import AbstractStreamWriter
 from bulkdelete.core.model import HANDSHAKE_CUT, Answer, Lost, Reply
 from bulkdelete.core.target import MAX_ANSWER, is_loopback, is_private
 from bulkdelete.errors import UsageError
-from bulkdelete.io.connections import Connector, UnaskedError, WithheldError, cleared_by
+from bulkdelete.io.connections import Connector, Departure, UnaskedError, WithheldError
 from bulkdelete.io.names import NotPublicError, PublicNames
 from bulkdelete.io.tls import verifying
 
@@ -71,7 +69,6 @@ class Client:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
-            trace_configs=[_tracing()],
         )
         return self
 
@@ -95,23 +92,20 @@ class Client:
         `clear` is asked when the connection stands, with nothing between a yes and the first byte;
         after a no nothing leaves. `departed` is called after the last byte.
         """
-        with cleared_by(clear):
-            return await self._request("POST", path, _Body(body, departed))
+        return await self._request("POST", path, _Body(body, departed), Departure(clear))
 
     async def get(self, path: str) -> Reply:
         """GET `path` (with its query) and return what came of it."""
-        return await self._request("GET", path, None)
+        return await self._request("GET", path, None, Departure())
 
-    async def _request(self, method: str, path: str, body: "_Body | None") -> Reply:
-        departure = _Departure()
+    async def _request(
+        self, method: str, path: str, body: "_Body | None", departure: Departure
+    ) -> Reply:
+        asked = self._session.request(method, self._base + path, data=body, allow_redirects=False)
         try:
-            async with self._session.request(
-                method,
-                self._base + path,
-                data=body,
-                allow_redirects=False,
-                trace_request_ctx=departure,
-            ) as response:
+            with departure.watched():
+                response = await asked
+            async with response:
                 data, complete = await _bounded(response)
                 names: dict[str, list[str]] = {}
                 for name, value in response.headers.items():
@@ -135,30 +129,12 @@ class _Body(aiohttp.BytesPayload):
         self._departed()
 
 
-@dataclass(slots=True)
-class _Departure:
-    """Whether the first byte of a request left, or may have."""
-
-    left: bool = False
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    """Be told when a request's headers are about to be written."""
-    config = aiohttp.TraceConfig()
-
-    async def leave(_: object, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.left = True
-
-    config.on_request_headers_sent.append(leave)
-    return config
-
-
 async def _bounded(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
     """Read at most 64 KiB of an answer; False when there was more, or it was cut."""
-    data = bytearray()
+    data, content = bytearray(), response.content
     try:
-        async for piece in response.content.iter_any():
-            data += piece
+        while not content.at_eof() or content.exception() is not None:
+            data += await content.readany()
             if len(data) > MAX_ANSWER:
                 response.close()
                 return bytes(data[:MAX_ANSWER]), False

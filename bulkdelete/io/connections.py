@@ -7,6 +7,7 @@ chunks' extensions and trailers may all go on for ever, below what a reader of t
 import asyncio
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -46,10 +47,11 @@ class Connector(aiohttp.TCPConnector):
                 connection.close()
                 if fresh:
                     raise UnaskedError("the other side speaks before it is asked")
-            elif not await _clear.get()():
+            elif not await (departure := _departure.get()).clear():
                 connection.release()
                 raise WithheldError("called off before it left")
             elif _is_open(connection):
+                departure.left = True
                 return connection
             else:
                 connection.close()  # the other side left while this one waited
@@ -73,17 +75,27 @@ async def _always() -> bool:
     return True
 
 
-_clear: ContextVar["Callable[[], Awaitable[bool]]"] = ContextVar("clear", default=_always)
+@dataclass(slots=True)
+class Departure:
+    """How one request leaves: when `clear` says so. `left`: its first byte did, or may have.
+
+    From the moment that it has its connection nothing stands between it and the network.
+    """
+
+    clear: "Callable[[], Awaitable[bool]]" = _always
+    left: bool = False
+
+    @contextmanager
+    def watched(self) -> "Iterator[None]":
+        """Be this of the requests of this task."""
+        token = _departure.set(self)
+        try:
+            yield
+        finally:
+            _departure.reset(token)
 
 
-@contextmanager
-def cleared_by(clear: "Callable[[], Awaitable[bool]]") -> "Iterator[None]":
-    """Let requests of this task leave only when `clear` says so, on a connection that stands."""
-    token = _clear.set(clear)
-    try:
-        yield
-    finally:
-        _clear.reset(token)
+_departure: ContextVar[Departure] = ContextVar("departure")
 
 
 class UnaskedError(aiohttp.ClientConnectionError):
