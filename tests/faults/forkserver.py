@@ -30,7 +30,7 @@ from bulkdelete.cli.flags import (
     RunsFlags,
     SendFlags,
 )
-from bulkdelete.io import slots
+from bulkdelete.io import journal, slots
 from bulkdelete.render import html
 from tests.faults.points import Hooks, Point, QuickLoop, Shared
 from tests.faults.scripted import Server
@@ -50,9 +50,13 @@ _PLACE = _MEMORY if os.access(_MEMORY, os.W_OK) else None
 
 @dataclass
 class Bench:
-    """A directory, a server, and the memory that is shared with the child in it."""
+    """A directory, a server, and the memory that is shared with the child in it.
+
+    Its log is worth a snapshot after every `snapshot_after` bytes.
+    """
 
     dice: random.Random
+    snapshot_after: int = journal.SNAPSHOT_AFTER
     place: Path = field(default_factory=lambda: Path(tempfile.mkdtemp("", "bulkdelete-", _PLACE)))
     shared: Shared = field(default_factory=Shared)
     server: Server = field(init=False)
@@ -91,6 +95,7 @@ class Bench:
             os.chdir(self.place)
             os.environ["CLEVERTAP_ACCOUNT_ID"] = ACCOUNT
             os.environ["CLEVERTAP_PASSCODE"] = PASSCODE
+            journal.SNAPSHOT_AFTER = self.snapshot_after
             slots.directory = lambda: self.place / "slots"
             hooks = Hooks(point, self.shared)
             console.run_loop = partial(_run, hooks=hooks)  # type: ignore[assignment]

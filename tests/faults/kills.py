@@ -5,7 +5,8 @@ with the command that replays it. What is checked, at the server and in what eac
 nothing lost, invented or protected sent; no chunk sent after its acceptance was durable; intents
 durable before the first byte; at most C attempts open, and a balance that adds up, after each
 death; K deaths send at most K x C chunks again, and one more for each answer that said nothing;
-once faults stop, one more run ends it.
+once faults stop, one more run ends it. Every other seed keeps snapshots of its short log, and what
+is read by way of one is what the whole log says.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field, replace
 
+from bulkdelete.io.journal import SNAPSHOT_AFTER
 from tests.faults.forkserver import PASSCODE, Bench, freeze
 from tests.faults.points import Point
 from tests.faults.scripted import HungError
@@ -27,6 +29,8 @@ KILLED = -9
 _GOES_ON = frozenset({75, 3})
 """Codes after which the same command goes on, while faults last."""
 _CANARY = 4
+_SNAPSHOT_AFTER = 2048
+"""Bytes: a few commit groups."""
 
 
 @dataclass(slots=True)
@@ -34,7 +38,7 @@ class Told:
     """How a story ended.
 
     `open` are the attempts without an outcome after each death, `torn` the bytes to be cut off;
-    `times` how often each chunk was deleted in the end.
+    `times` how often each chunk was deleted in the end, `snapshots` how often one was read.
     """
 
     faults: list[str]
@@ -43,15 +47,16 @@ class Told:
     again: int = 0
     unclear: int = 0
     missed: int | None = None
+    snapshots: int = 0
     open: list[int] = field(default_factory=list)
     torn: list[int] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
 
 
-def tell(story: Story, kill_at: int = 0) -> Told:
+def tell(story: Story, kill_at: int = 0, *, snapshots: bool = False) -> Told:
     """Live through a story; `missed` is the number of a point that was not reached."""
     dice = random.Random(f"server of {story.seed}")
-    bench = Bench(dice)
+    bench = Bench(dice, snapshot_after=_SNAPSHOT_AFTER if snapshots else SNAPSHOT_AFTER)
     try:
         watch = Watch(story, bench.place / "runs", PASSCODE, dice, kill_at)
         bench.server.act = watch.act
@@ -80,7 +85,7 @@ def _tell(story: Story, bench: Bench, watch: Watch) -> Told:
     if bench.server.most > story.command.cap:
         told.faults.append(f"{bench.server.most} requests were in flight at once")
     told.deaths, told.unclear, told.again = watch.deaths, watch.unclear, watch.sent_again()
-    told.times = watch.times()
+    told.times, told.snapshots = watch.times(), watch.snapshots
     return told
 
 
@@ -119,7 +124,7 @@ def run(seed: int) -> Told:
     """Tell the story of a seed so that each of its points is reached."""
     story = drawn(seed)
     while True:
-        told = tell(story)
+        told = tell(story, snapshots=bool(seed % 2))
         if told.missed is None or told.faults:
             return told
         points = list(story.points)
@@ -133,7 +138,7 @@ def run(seed: int) -> Told:
 def work(first: int, count: int) -> "dict[str, object]":
     """Run seeds one after the other; return the sums."""
     freeze()
-    sums = {"seeds": 0, "deaths": 0, "starts": 0, "again": 0, "unclear": 0}
+    sums = {"seeds": 0, "deaths": 0, "starts": 0, "again": 0, "unclear": 0, "snapshots": 0}
     failures = []
     for seed in range(first, first + count):
         try:
@@ -141,7 +146,7 @@ def work(first: int, count: int) -> "dict[str, object]":
         except (HungError, Exception) as error:  # noqa: BLE001 - one seed's trouble is not the others'
             told = Told([f"{type(error).__name__}: {error}"])
         sums["seeds"] += 1
-        for name in ("deaths", "starts", "again", "unclear"):
+        for name in ("deaths", "starts", "again", "unclear", "snapshots"):
             sums[name] += asdict(told)[name]
         if told.faults:
             failures.append({"seed": seed, "faults": told.faults, "replay": _replay(seed)})

@@ -31,6 +31,7 @@ class Watch:
 
     `acted` counts how often each ID was deleted; `unclear` the answers that said nothing;
     `settled` the IDs whose acceptance was durable at some death; `faults` what was wrong.
+    `snapshots` is how often a log was read by way of one.
     `kill_at`: the request after whose deed, before its answer, the client is killed.
     """
 
@@ -44,6 +45,7 @@ class Watch:
     unclear: int = 0
     deaths: int = 0
     torn: int = 0
+    snapshots: int = 0
     settled: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
@@ -121,6 +123,10 @@ class Watch:
         plan = run.plan()
         progress, reader = run.progress(plan)
         self.torn = reader.torn
+        self.snapshots += bool(reader.began)
+        whole, _ = run.progress(plan, lambda *_: None)
+        if progress != whole:
+            self.faults.append("by way of the snapshot the log says something else")
         balance = reports.balance(plan.counts, progress)
         if balance.read != len(self.story.lines):
             self.faults.append(f"the balance does not cover the list: {balance}")
