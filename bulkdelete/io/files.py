@@ -32,9 +32,13 @@ def write_new(path: Path, *sections: bytes) -> None:
         raise
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Put `data` in the place of `path`, whole or not at all, durably, 0600."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def replace(path: Path, data: bytes, writer: str = "") -> None:
+    """Put `data` in the place of `path`, whole or not at all, durably, 0600.
+
+    Who dies over it leaves a file behind; `writer` names the only one that there can be at a time,
+    and that clears away what the one before left (by itself: this process).
+    """
+    fresh = path.with_name(f".{path.name}.{writer or os.getpid()}.tmp")
     fresh.unlink(missing_ok=True)
     try:
         write_new(fresh, data)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 NAME = "checkpoint.snapshot"
 THREADS = 4
+_PATIENCE = 1.0
+"""Seconds that the end of a process may be later for a snapshot."""
+
 _FEW = 16
 """Blocks for which no thread is worth while."""
 
@@ -63,7 +66,8 @@ def _unaltered(blocks: "Sequence[Block]", read: "Read") -> bool:
 class Keeper:
     """Puts snapshots into a file, one at a time, in a thread: nobody waits for it.
 
-    Who comes while one is written is passed over: there will be a later one.
+    Who comes while one is written is passed over: there will be a later one. The caller holds the
+    run's lock.
     """
 
     def __init__(self, path: "Path") -> None:
@@ -72,15 +76,18 @@ class Keeper:
 
     def keep(self, content: "Callable[[], bytes]") -> None:
         """Put a snapshot in the place of the one before, if nothing stands against it."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = Thread(target=self._put, args=(content,), name="snapshot", daemon=True)
-            self._thread.start()
+        if self._thread is not None and self._thread.is_alive():
+            return
+        thread = Thread(target=self._put, args=(content,), name="snapshot", daemon=True)
+        with suppress(RuntimeError):  # no thread is to be had
+            thread.start()
+            self._thread = thread
 
     def _put(self, content: "Callable[[], bytes]") -> None:
         with suppress(OSError):
-            files.replace(self._path, content())
+            files.replace(self._path, content(), "new")
 
     def close(self) -> None:
-        """Wait until what is being written is there."""
+        """Wait until what is being written is there, but not for a disk that hangs."""
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_PATIENCE)

@@ -117,7 +117,7 @@ async def test_s4_nothing_is_in_a_snapshot_before_it_is_durable(
     assert snapshots.known(run.snapshot_path).place.size == run.log_path.stat().st_size
 
 
-async def test_d1_a_snapshot_that_cannot_be_written_stops_nothing(
+async def test_a_snapshot_that_cannot_be_written_stops_nothing(
     run: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No room for it: the records are durable all the same, and nothing is left lying about."""
@@ -154,6 +154,54 @@ async def test_one_snapshot_at_a_time(tmp_path: Path) -> None:
     keeper.close()
     assert made == [b"first", b"third"]
     assert (tmp_path / "kept").read_bytes() == b"third"
+
+
+def test_a_snapshot_for_which_no_thread_is_to_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is none, and that is all."""
+    tried: list[threading.Thread] = []
+
+    def start(thread: threading.Thread) -> None:
+        tried.append(thread)
+        raise RuntimeError("can't start new thread")
+
+    keeper = snapshots.Keeper(tmp_path / "kept")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        keeper.keep(lambda: b"first")
+        keeper.close()
+    assert tried
+    assert not (tmp_path / "kept").exists()
+    keeper.keep(lambda: b"second")
+    keeper.close()
+    assert (tmp_path / "kept").read_bytes() == b"second"
+
+
+def test_the_end_does_not_wait_for_a_disk_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The snapshot is given up; what the one before left behind is cleared away by the next."""
+    monkeypatch.setattr(snapshots, "_PATIENCE", 0.01)
+    hangs, real = threading.Event(), os.fsync
+
+    def sync(fd: int) -> None:
+        assert hangs.wait(SECONDS)
+        real(fd)
+
+    keeper = snapshots.Keeper(tmp_path / "kept")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", sync)
+        keeper.keep(lambda: b"first")
+        keeper.close()
+        assert not (tmp_path / "kept").exists()
+        hangs.set()
+        assert keeper._thread is not None
+        keeper._thread.join(SECONDS)
+    (tmp_path / ".kept.new.tmp").write_bytes(b"of a process that died")
+    keeper.keep(lambda: b"second")
+    keeper._thread.join(SECONDS)
+    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("kept", b"second")]
 
 
 def altered(text: bytes, at: int) -> bytes:
