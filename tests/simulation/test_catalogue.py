@@ -6,6 +6,9 @@ from random import Random
 
 import pytest
 
+from bulkdelete import sending
+from bulkdelete.core.digests import chunk_digest
+from bulkdelete.core.model import Chunk
 from bulkdelete.errors import BulkdeleteError
 from bulkdelete.sending import Sender
 from tests.simulation.faults import ANSWERS
@@ -317,6 +320,23 @@ def test_c3_a_month_later_nothing_is_sent_without_fresh_approval() -> None:
     assert len(lasting.judge.sent) == before
     assert start(lasting, renew=True) is None
     assert all_accepted(lasting)
+
+
+def test_what_is_settled_is_not_hashed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One chunk in doubt early on: the start that sends it again passes over all behind it."""
+    lasting = world(MANY, lambda request, _: "timeout_after_acting" if request == 2 else None)
+    assert start(lasting, hold=True) is None
+    assert not all_accepted(lasting)
+    hashed: list[int] = []
+
+    def digest(key: bytes, chunk: Chunk) -> bytes:
+        hashed.append(chunk.seq)
+        return chunk_digest(key, chunk)
+
+    monkeypatch.setattr(sending, "chunk_digest", digest)
+    assert start(lasting) is None
+    assert all_accepted(lasting)
+    assert hashed == [1]
 
 
 def test_x3_the_reader_stays_a_few_chunks_ahead() -> None:
