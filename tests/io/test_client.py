@@ -280,7 +280,7 @@ async def test_n5_a_silent_server_is_given_up(script: Script) -> None:
     started = asyncio.get_running_loop().time()
     reply, _ = await posted(script, limit=SOON)
     assert reply == Lost("timeout", sent=True, abandoned=True)
-    assert SOON <= asyncio.get_running_loop().time() - started < SOON + 1.0
+    assert SOON <= asyncio.get_running_loop().time() - started < SOON + 10
 
 
 @pytest.mark.parametrize("start", [0, 40, len(WHOLE) - 10])

@@ -151,7 +151,7 @@ async def test_no_rate_is_no_pace() -> None:
     pacer = Pacer(None)
     for _ in range(1000):
         await pacer.start()
-    assert loop.time() - began < 0.5
+    assert loop.time() - began < 5
 
 
 async def test_p9_waiting_for_a_start_can_be_cancelled() -> None:

@@ -107,7 +107,7 @@ def _control(copy: Path, tests: list[str]) -> bool:
     """See that the tests pass where nothing is planted."""
     code, text, _ = _pytest(copy, tests, CONTROL_SECONDS)
     if code != _PASSED:
-        Console().print(text[-4000:], "the tests fail without any bug planted", sep="\n")
+        print(text[-4000:], "the tests fail without any bug planted", sep="\n")  # noqa: T201
     return code == _PASSED
 
 
