@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -32,6 +33,19 @@ def test_an_early_signal_ends_process_1(
     with pytest.raises(SystemExit) as caught:
         signal.raise_signal(number)
     assert caught.value.code == 128 + number
+
+
+def test_signals_are_heard_before_anything_takes_a_while(
+    monkeypatch: pytest.MonkeyPatch, handlers: dict[signal.Signals, object]
+) -> None:
+    """The parser of the command line alone takes longer to import than Python to start."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.delattr(cli, "commands", raising=False)
+    monkeypatch.delitem(sys.modules, "bulkdelete.cli.commands", raising=False)
+    monkeypatch.setitem(sys.modules, "cyclopts", None)
+    with pytest.raises(ImportError):
+        cli.main(["--version"])
+    assert not [one for one in NUMBERS if signal.getsignal(one) == handlers[one]]
 
 
 def test_no_other_process_needs_it(handlers: dict[signal.Signals, object]) -> None:
