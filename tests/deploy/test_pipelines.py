@@ -120,7 +120,7 @@ class Runner:
         given |= self.inputs | {name.replace("_", "-"): value for name, value in inputs.items()}
         code, outcomes = 0, dict[str, str]()
         for step in action["runs"]["steps"]:
-            if step["name"] == "Install":
+            if step["name"] == "Install" and given["requirement"]:
                 continue  # the program is here already
             condition = step.get("if", "always()")
             if (code and "always()" not in condition) or not holds(condition, given, outcomes):
@@ -185,6 +185,7 @@ def runner(program: Program) -> Runner:
         "passcode": PASSCODE,
         "key": KEY,
         "max-deletes": "1000",
+        "requirement": "./bulkdelete.whl",
     }
     return Runner(program, inputs, program.place / "bulkdelete-run.tar")
 
@@ -282,6 +283,15 @@ async def test_a_reviewer_sees_where_it_goes_and_what_is_odd(runner: Runner) -> 
     assert "| planned | 91 |" in page
     assert "**WARNING** `trailing_zero: 1 of 100 IDs" in page
     assert not [one for one in ids if one in page + runner.log]
+
+
+async def test_nothing_is_installed_by_default(runner: Runner) -> None:
+    """A bare name on a package index may be anybody's, and would be given the passcode."""
+    assert await in_thread(runner.job, command="plan", region="eu1", requirement="") == 2
+    ((kind, title, text),) = annotations(runner.log)
+    assert (kind, title, "requirement" in text) == ("error", "bulkdelete", True)
+    spec, _ = documents(DEPLOY / "gitlab" / "template.yml")
+    assert "default" not in spec["spec"]["inputs"]["requirement"]
 
 
 async def test_flags_that_cannot_be_read_are_annotated_too(runner: Runner) -> None:
