@@ -82,10 +82,8 @@ class Outlets:
 
     async def _close(self) -> None:
         try:
-            if self._notices is not None:
-                await self._notices.close()
-            if self._telemetry is not None:
-                await self._telemetry.close()
+            closing = (self._notices, self._telemetry)
+            await asyncio.gather(*(one.close() for one in closing if one is not None))
         finally:
             if self._metrics is not None:
                 self._metrics.close()

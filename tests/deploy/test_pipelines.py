@@ -373,13 +373,17 @@ async def test_the_component_runs(program: Program, emulate: Emulate) -> None:
         before = [one for one in jobs[".bulkdelete"]["before_script"] if "pip" not in one]
         # The list is planned for a place on this machine; the region is GitLab's user's to say.
         script = [one.replace('--region="$REGION"', "") for one in jobs[name]["script"]]
-        lines = "\n".join([*before, *script])
-        return subprocess.run(
-            [tool("bash"), "-eo", "pipefail", "-c", lines],
-            cwd=project,
-            env=given | more,
-            check=False,
-        ).returncode
+        codes = [
+            subprocess.run(
+                [tool("bash"), "-eo", "pipefail", "-c", "\n".join(lines)],
+                cwd=project,
+                env=given | more,
+                check=False,
+            ).returncode
+            for lines in ([*before, *script], jobs[".bulkdelete"]["after_script"])
+        ]
+        assert not Path(f"{project}.key").exists()
+        return codes[0]
 
     assert await in_thread(lambda: job("bulkdelete-plan")) == 0
     planned = json.loads((project / "bulkdelete-kept" / "plan.json").read_text())
