@@ -1,6 +1,7 @@
 """`bulkdelete emulator`: the look-alike of the API, on loopback."""
 
 import os
+import shlex
 import sys
 from functools import partial
 from typing import Annotated
@@ -73,9 +74,11 @@ def emulator(  # noqa: PLR0913 - its flags
 def _ready(account_id: str, url: str) -> None:
     chosen = os.environ.get("EMULATOR_PASSCODE")
     passcode = "that of EMULATOR_PASSCODE" if chosen else "emulator"
+    settings = f"CLEVERTAP_ACCOUNT_ID={shlex.quote(account_id)} CLEVERTAP_PASSCODE="
+    settings += '"$EMULATOR_PASSCODE"' if chosen else passcode
     sys.stdout.write(
         f"emulator at {url}\n"
         f"  account {account_id}, passcode {passcode}; nothing here is real\n"
-        f"  try it: bulkdelete run LIST --endpoint {url}\n"
+        f"  try it: {settings} bulkdelete run LIST --endpoint {url}\n"
     )
     sys.stdout.flush()

@@ -83,5 +83,8 @@ async def test_the_emulator_says_how_to_reach_it(chosen: dict[str, str], credent
     url = lines[0].removeprefix("emulator at ").strip()
     assert url.startswith("http://127.0.0.1:")
     assert lines[1] == f"  {credentials}; nothing here is real\n"
-    assert lines[2] == f"  try it: bulkdelete run LIST --endpoint {url}\n"
+    account = chosen.get("EMULATOR_ACCOUNT_ID", "EMULATOR")
+    passcode = '"$EMULATOR_PASSCODE"' if "EMULATOR_PASSCODE" in chosen else "emulator"
+    who = f"CLEVERTAP_ACCOUNT_ID={account} CLEVERTAP_PASSCODE={passcode}"
+    assert lines[2] == f"  try it: {who} bulkdelete run LIST --endpoint {url}\n"
     assert (rest, process.returncode) == (b"", 0)
