@@ -126,7 +126,8 @@ class Intake:
     def check(self, made: Planned) -> None:
         """Apply the guards that look at the plan, and at the job's last ones."""
         settings, meant = self.settings, self.meant
-        guards.check_invalid(made.plan.counts, settings.max_invalid, made.findings.invalid)
+        found = made.findings
+        guards.check_invalid(made.plan.counts, settings.max_invalid, found.invalid, found.columns)
         guards.check_damage(made.findings.damage, meant.damage)
         if not meant.protect_mismatch:
             guards.check_protect(made.findings.strangers)

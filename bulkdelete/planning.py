@@ -22,7 +22,7 @@ from bulkdelete.core.chunks import Chunker
 from bulkdelete.core.damage import Detector, Finding
 from bulkdelete.core.dedup import MemoryFullError, Seen, SeenIds
 from bulkdelete.core.digests import FileHash, keyed, leaf
-from bulkdelete.core.identities import ProtectRules, mask
+from bulkdelete.core.identities import ProtectRules, mask, shown
 from bulkdelete.core.layout import Format, Layout, Reading
 from bulkdelete.core.model import Batch, Chunk, Kind, State
 from bulkdelete.core.selection import EXCLUSIONS, Selection, Selector
@@ -93,10 +93,16 @@ class Wish:
 
 @dataclass(slots=True)
 class Findings:
-    """What a person wants to see of a plan, and plan.json must not hold: masked, in memory."""
+    """What a person wants to see of a plan, and plan.json must not hold: masked, in memory.
+
+    `invalid` says of the first invalid IDs where and why, `masked` how each looks; `columns` are
+    what holds the IDs, each once.
+    """
 
     notes: list[str] = field(default_factory=list)
     invalid: list[str] = field(default_factory=list)
+    masked: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
     first: str = ""
     last: str = ""
@@ -192,6 +198,7 @@ class _Survey:
         self._selector = selector
         self._excluded = 0
         self._list_times: list[float] = []
+        self._before = 0
         self._detectors = {kind: Detector(kind) for kind in Kind}
 
     async def read_all(self) -> None:
@@ -226,8 +233,10 @@ class _Survey:
             await self._check_own(part, layout)
         self._layouts.append(layout)
         self._findings.notes.extend(f"{part.name}: {note}" for note in layout.notes)
+        if layout.named and layout.named not in self._findings.columns:
+            self._findings.columns.append(layout.named)
         hasher = FileHash()
-        before = self._index.records
+        self._before = before = self._index.records
         activity = self._activity(part, layout)
         if self._selector is not None:
             self._selector.begin(layout, part.name)
@@ -289,7 +298,7 @@ class _Survey:
         """Find what is not planned: position -> code."""
         sifted = sift(batch, self._selector)
         for position in sorted(sifted.out):
-            self._leave_out(part, batch.lines[position], sifted.out[position])
+            self._leave_out(part, batch, position, sifted.out[position])
         others = dict.fromkeys(sifted.out, codes.OUT)
         for some in sifted.kinds():
             ids, kind, detector = some.ids, some.kind, self._detectors[some.kind]
@@ -318,7 +327,7 @@ class _Survey:
         column = ActivityColumn(layout, part.name, wish.last_seen)
         return partial(column.active_after, moment=wish.exported_at)
 
-    def _leave_out(self, part: Part, line: int, reason: str) -> None:
+    def _leave_out(self, part: Part, batch: Batch, position: int, reason: str) -> None:
         self._index.add_reason(self._reasons.setdefault(reason, len(self._reasons)))
         if reason in EXCLUSIONS:
             self._excluded += 1
@@ -326,7 +335,11 @@ class _Survey:
         counted = self._findings.reasons
         counted[reason] = counted.get(reason, 0) + 1
         if len(self._findings.invalid) < EXAMPLES:
-            self._findings.invalid.append(f"{part.name}:{line} {reason}")
+            where = f"{part.name}:{batch.lines[position]}"
+            if self._layouts[-1].format is Format.JSON:  # all of it may stand on one line
+                where += f" (ID {self._index.records - self._before + position + 1:,})"
+            self._findings.invalid.append(f"{where} {reason}")
+            self._findings.masked.append(shown(batch.ids[position]))
 
     def _add(self, chunk: Chunk) -> None:
         digest = leaf(chunk.kind, chunk.ids)

@@ -233,7 +233,9 @@ def _finding_lines(findings: "Findings") -> list[str]:
         lines.append(f"  examples     {'; '.join(findings.examples)}")
     if findings.reasons:
         counted = ", ".join(f"{reason} {count:,}" for reason, count in findings.reasons.items())
-        lines.append(f"  why invalid  {counted}; the first: {'; '.join(findings.invalid[:5])}")
+        lines.append(f"  why invalid  {counted}")
+        first = zip(findings.invalid[:5], findings.masked, strict=False)
+        lines.extend(f"    {where} {look}".rstrip() for where, look in first)
     lines.extend(f"  note         {note}" for note in findings.notes[:8])
     return lines
 

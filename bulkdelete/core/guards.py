@@ -80,16 +80,22 @@ def check_age(made: float, now: float, max_age: float | None) -> None:
         )
 
 
-def check_invalid(counts: "Counts", max_percent: float, examples: "Sequence[str]") -> None:
-    """Refuse a list with too large a share of invalid IDs; `examples` are "file:line reason"."""
+def check_invalid(
+    counts: "Counts", max_percent: float, examples: "Sequence[str]", columns: "Sequence[str]" = ()
+) -> None:
+    """Refuse a list with too large a share of invalid IDs.
+
+    `examples` are "file:line reason", `columns` what holds the IDs.
+    """
     selected = counts.read - counts.excluded
     if counts.invalid * 100 <= max_percent * selected:
         return
     share = counts.invalid * 100 / selected
     first = "; ".join(examples[:_FIRST_ONES])
+    column = f" in the column {columns[0]}" if len(columns) == 1 else ""
     raise InputError(
         "max_invalid",
-        f"{counts.invalid:,} of {selected:,} IDs are invalid ({share:.1f} %, allowed "
+        f"{counts.invalid:,} of {selected:,} IDs{column} are invalid ({share:.1f} %, allowed "
         f"{max_percent:g} %); nothing was sent. The first: {first}",
         _hint(examples),
     )
@@ -104,7 +110,14 @@ def _hint(examples: "Sequence[str]") -> str:
 
 _CURES = {
     "bad_encoding": "if it was saved as latin-1 (Windows does), say --encoding latin-1",
-    "not_a_string": "export IDs as text: a number may have lost digits on its way",
+    "bad_json": "JSON is wanted as it is defined: without NaN, comments, half characters",
+    "bad_quotes": "a quote inside of quotes is written twice; --quote none where they mean nothing",
+    "empty": "leave out records without an ID: --where 'COLUMN!='",
+    "forbidden_value": "CleverTap allows no such ID: who made the list had none there",
+    "missing_key": "see which keys there are: bulkdelete inspect FILE",
+    "not_a_string": "export IDs as text: a number may have lost digits on its way; into an object"
+    " or an array reaches --column a.b or 'a[].b' (bulkdelete inspect FILE shows them)",
+    "not_an_object": "see what is there: bulkdelete inspect FILE",
     "spreadsheet_damage": "export it again without a spreadsheet, or with the column as text",
     "ragged": "see whether the delimiter is right (--delimiter), and quotes mean what they should",
     "bad_list": "see whether this column holds lists (--column)",

@@ -227,5 +227,13 @@ def mask(identifier: str) -> str:
     return f"{_shown(identifier[0])}***{_shown(identifier[-1])} ({len(identifier)})"
 
 
+def shown(identifier: str) -> str:
+    """Show to a person what cannot be sent: as it is where nobody is behind it, else masked."""
+    lowered = identifier.lower()
+    if lowered in FORBIDDEN or lowered in SPREADSHEET_ERRORS or lowered == "*":
+        return repr(identifier)
+    return mask(identifier) if identifier else ""
+
+
 def _shown(character: str) -> str:
     return character if character.isprintable() else "?"

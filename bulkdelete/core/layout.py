@@ -107,6 +107,16 @@ class Layout:
         """Each record has a cell for each of its columns."""
         return self.format is Format.CSV or self.is_table
 
+    @property
+    def named(self) -> str:
+        """What holds the IDs, as a person calls it; empty: the line or the element itself."""
+        if self.path:
+            return repr(".".join(self.path))
+        if not self.has_columns or self.empty:
+            return ""
+        names = self.header_names
+        return repr(names[self.column]) if names else f"number {self.column}"
+
 
 def sniff(head: bytes, name: str, reading: Reading, *, complete: bool) -> Layout:
     """Find out how to read a part from its first <= 256 KiB (after decompression).

@@ -132,8 +132,9 @@ def test_i8_the_share_is_of_what_was_selected() -> None:
 @pytest.mark.parametrize(
     ("reasons", "hint"),
     [
-        ("empty empty", "correct the list, or"),
-        ("empty bad_encoding bad_encoding", "if it was saved as latin-1"),
+        ("blank blank", "correct the list, or"),
+        ("empty empty", "leave out records without an ID: --where"),
+        ("blank bad_encoding bad_encoding", "if it was saved as latin-1"),
         ("not_a_string bad_encoding not_a_string", "export IDs as text"),
         ("ragged", "see whether the delimiter is right"),
     ],
@@ -156,6 +157,20 @@ def test_i8_the_refusal_names_the_first_five() -> None:
     assert "list.csv:6 empty" in text
     assert "list.csv:7" not in text
     assert "nothing was sent" in text
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (["'e-mail'"], "IDs in the column 'e-mail' are"),
+        (["'a'", "'b'"], "IDs are"),
+        ([], "IDs are"),
+    ],
+)
+def test_i8_the_refusal_names_the_column(columns: list[str], said: str) -> None:
+    """Where it is the same for all files."""
+    with pytest.raises(InputError, match=f"7 of 100 {said} invalid"):
+        check_invalid(counts(93, 7), 1.0, ["x:1 empty"], columns)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from bulkdelete.core.identities import (
     fault_of,
     faults,
     mask,
+    shown,
 )
 from bulkdelete.core.model import Kind
 from bulkdelete.core.shapes import Shape
@@ -279,7 +280,7 @@ def test_s2_an_entry_always_protects_itself(entries: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("identifier", "shown"),
+    ("identifier", "told"),
     [
         ("", " (0)"),
         ("a", "* (1)"),
@@ -291,9 +292,18 @@ def test_s2_an_entry_always_protects_itself(entries: list[str]) -> None:
         ("ab\u202e", "a***? (3)"),
     ],
 )
-def test_s15_mask(identifier: str, shown: str) -> None:
+def test_s15_mask(identifier: str, told: str) -> None:
     """A masked ID shows two characters at most, and nothing that steers a terminal."""
-    assert mask(identifier) == shown
+    assert mask(identifier) == told
+
+
+@pytest.mark.parametrize(
+    ("identifier", "told"),
+    [("NULL", "'NULL'"), ("#N/A", "'#N/A'"), ("*", "'*'"), ("", ""), ("1.23E+05", "1***5 (8)")],
+)
+def test_s15_what_is_nobody_is_shown_as_it_is(identifier: str, told: str) -> None:
+    """A forbidden value says what is wrong, and tells of no person."""
+    assert shown(identifier) == told
 
 
 MAIL, NUMBER = Counter({Shape.EMAIL: 1}), Counter({Shape.INTEGER: 1})

@@ -483,3 +483,18 @@ def test_i12_an_archive_is_no_text() -> None:
     """Bytes that were not inflated are not taken for a list of IDs."""
     data = gzip.compress(b"identity\na\n", mtime=0)
     assert code(data, "x.csv", Reading(id_type=IDENT)) == "bad_header"
+
+
+@pytest.mark.parametrize(
+    ("head", "said", "named"),
+    [
+        ("a,identity\n", Reading(), "'identity'"),
+        ("x,y\n", Reading(header=False, column="1", id_type=IDENT), "number 1"),
+        ('{"a":{"guid":"x"}}\n', Reading(column="a.guid"), "'a.guid'"),
+        ("x\n", Reading(format=Format.LINES, id_type=IDENT), ""),
+        ("", Reading(id_type=IDENT), ""),
+    ],
+)
+def test_a_layout_names_what_holds_the_ids(head: str, said: Reading, named: str) -> None:
+    """For messages."""
+    assert look(head, "x.csv" if "," in head else "x", said).named == named

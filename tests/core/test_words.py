@@ -63,7 +63,7 @@ WORDS: list[tuple[Callable[[], object], type[errors.BulkdeleteError], str, str, 
         errors.InputError,
         "max_invalid",
         "3 of 10 IDs are invalid (30.0 %, allowed 1.5 %); nothing was sent. The first: l:1 empty; l:2 empty; l:3 x; l:4 x; l:5 x",
-        "correct the list, or allow the share with --max-invalid",
+        "leave out records without an ID: --where 'COLUMN!='; correct the list, or allow the share with --max-invalid",
     ),
     (
         lambda: g.check_damage([Finding("rounded", 1, 2, ("l:1",), refuse=True)], []),

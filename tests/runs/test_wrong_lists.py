@@ -118,11 +118,17 @@ async def test_i8_values_of_upstream_bugs_stop_the_list(program: Program, emulat
     path = program.write("list.csv", "identity", *(f"u-{n}" for n in range(500)), *bad)
     refused = await program.run(path)
     assert (refused.code, refused.json["reason"]["code"]) == (2, "max_invalid")
-    assert "list.csv:502 forbidden_value" in refused.json["reason"]["message"]
+    message = refused.json["reason"]["message"]
+    assert "IDs in the column 'identity' are invalid" in message
+    assert "list.csv:502 forbidden_value;" in message
+    assert "list.csv:502 forbidden_value 'null'\n" in refused.err
     assert emulator.state.stats()["requests"] == 0
     sent = await program.run(path, "--max-invalid", 2)
     assert (sent.code, sent.json["ids"]["invalid"]) == (0, len(bad))
     assert set(times_acted(emulator)) == {f"u-{n}" for n in range(500)}
+    program.write("one-line.json", '[{"identity":"u-1"},{"identity":"u-2"},{"identity":3}]')
+    refused = await program("plan", "one-line.json", "--json")
+    assert "one-line.json:1 (ID 3) not_a_string" in refused.json["reason"]["message"]
 
 
 async def test_i11_two_forms_of_one_name_are_two_ids_and_said_so(
