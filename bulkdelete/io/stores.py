@@ -138,7 +138,14 @@ def _keys(url: Url) -> list[str]:
         found = system.find(url.key, detail=True)
     else:
         found = system.glob(url.key.rstrip("/") if url.key.endswith("/") else url.key, detail=True)
-    return [name for name, one in found.items() if one.get("type") == "file"]
+    return [
+        name for name, one in found.items() if one.get("type") == "file" and _is_list(name, one)
+    ]
+
+
+def _is_list(name: str, facts: dict[str, Any]) -> bool:
+    """Tell that it is no mark of a folder, as consoles and Hadoop make them: `name/`, empty."""
+    return not name.endswith("/") or bool(facts.get("size"))
 
 
 def _asked(url: Url, ask: "Callable[[], T]") -> T:

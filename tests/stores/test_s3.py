@@ -185,6 +185,19 @@ async def test_without_rights_and_without_a_store(program: Program, s3: S3) -> N
     assert (away.code, away.json["reason"]["code"]) == (75, "input_unreachable"), away.err
 
 
+async def test_a_mark_of_a_folder_is_no_list(program: Program, s3: S3) -> None:
+    """The console makes such objects, of no bytes, and so do others: they hold nobody."""
+    for mark in ("marks/", "marks/2026/"):
+        s3.put(f"bucket/{mark}", b"")
+    for word in ("s3://bucket/marks/", "s3://bucket/marks/*"):
+        assert "nothing matches" in (await program("plan", word)).err
+    s3.put("bucket/marks/2026/x.csv", lines(0, 10))
+    s3.put("bucket/marks/2026/_SUCCESS", b"")
+    for word in ("s3://bucket/marks/", "s3://bucket/marks/**"):
+        planned = await program("plan", word, "--json")
+        assert (planned.code, planned.json["ids"]["read"]) == (0, 10), planned.err
+
+
 async def test_names_with_signs_in_them(program: Program, emulate: Emulate, s3: S3) -> None:
     """A wild card finds them, and a plan finds them again."""
     s3.put("bucket/signs/a[1] é?.csv", lines(0, 10))
