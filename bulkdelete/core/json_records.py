@@ -46,6 +46,7 @@ class JsonParser(BlockParser):
         self._decoder = None if layout.is_list else _plain_decoder(layout.path)
         self._quoted_key = b'"%s"' % "".join(layout.path[:1]).encode()
         self.lines_of: Callable[[bytes], tuple[int, bool]] = lines_of
+        self.at_most: Callable[[bytes, bytes], int] = bytes.count
 
     def _cut(self, data: bytes) -> int:
         return data.rfind(b"\n") + 1
@@ -78,19 +79,24 @@ class JsonParser(BlockParser):
         Plain: valid text, the key just once and not spelled with escapes, its value a string.
         `data` are the `records`, joined by line feeds; None: each line surely is one.
         """
-        if self._decoder is None or data.count(self._quoted_key) != count:
+        if self._decoder is None or not self._key_is_there(data, count):
             return None
         if b"\\" in data and b"\\u" in data:
             return None
         try:
             if not data.isascii():
                 data.decode()
-            # The key is there as often as there are records, and each has it: once.
+            # The key is there no more often than there are records, and each has it: once.
             if records is None:
                 return [record.id for record in self._decoder.decode_lines(data)]
             return [record.id for record in map(self._decoder.decode, records)]
         except _FAILURES:
             return None
+
+    def _key_is_there(self, data: bytes, count: int) -> bool:
+        """Tell that the key is there no more often than this, or just as often."""
+        key = self._quoted_key
+        return self.at_most(data, key) == count or data.count(key) == count
 
     def _line_by_line(self, lines: list[bytes]) -> Found:
         found = Found()

@@ -63,9 +63,9 @@ def open_parser(
     parser = _PARSERS.get(layout.format, CsvParser)(layout, offset, line, keep_cells=keep_cells)
     if arrays and isinstance(parser, JsonParser):
         with suppress(ImportError):
-            from bulkdelete.core.line_ends import lines_of  # noqa: PLC0415 - an extra
+            from bulkdelete.core import line_ends  # noqa: PLC0415 - an extra
 
-            parser.lines_of = lines_of
+            parser.lines_of, parser.at_most = line_ends.lines_of, line_ends.at_most
     return parser
 
 

@@ -19,6 +19,7 @@ from bulkdelete.core.json_elements import DEPTH, ELEMENT, Cut, after_space, cut_
 from bulkdelete.core.json_records import lines_of, one_a_line
 from bulkdelete.core.layout import Format, Layout
 from bulkdelete.core.model import Kind
+from bulkdelete.core.records import open_parser
 from bulkdelete.errors import InputError
 
 BITS = [
@@ -133,6 +134,29 @@ def test_lines_read_at_once_are_those_read_one_by_one(data: bytes) -> None:
 def test_lines_looked_at_in_arrays_are_those_looked_at_as_bytes(data: bytes) -> None:
     """How many there are, and whether each is a record."""
     assert line_ends.lines_of(data) == lines_of(data)
+
+
+@given(st.lists(st.sampled_from(LINES), min_size=1, max_size=12).map(b"".join))
+def test_what_is_read_with_arrays_is_what_is_read_without(data: bytes) -> None:
+    """The IDs, their lines and the faults of any block."""
+    layout = Layout(Format.JSONL, path=("id",), kind=Kind.IDENTITY)
+    found = []
+    for arrays in (True, False):
+        parser = open_parser(layout, arrays=arrays)
+        batches = [one for one in (parser.feed(data), parser.close()) if one]
+        found.append([(one.ids, list(one.lines), dict(one.faults)) for one in batches])
+    assert found[0] == found[1]
+
+
+@given(
+    st.lists(st.sampled_from([*LINES, b'"key"', b'ey"', b"k"]), max_size=12).map(b"".join),
+    st.sampled_from([b'"id"', b'"key"', b'"a"', b'"identity"']),
+)
+def test_a_key_is_never_there_more_often_than_its_end(data: bytes, key: bytes) -> None:
+    """Wherever in the block it stands; where nothing else ends so, it is there just as often."""
+    often = line_ends.at_most(data, key)
+    assert often >= data.count(key)
+    assert often == data.count(key[-4:]) or len(key) < 4 or len(data) < 8
 
 
 @pytest.mark.parametrize(
