@@ -9,6 +9,7 @@ task that sends lets what is in flight finish, within `grace`; cancelled again, 
 """
 
 import asyncio
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from bulkdelete.core.model import State
 from bulkdelete.core.report import Report
 from bulkdelete.core.timeline import Timeline
 from bulkdelete.core.verification import Scope, Verification, Wish
-from bulkdelete.errors import BulkdeleteError, IntegrityError, UsageError
+from bulkdelete.errors import BulkdeleteError, IntegrityError, Interrupted, UsageError
 from bulkdelete.events import Ended, Removed, Wrote
 from bulkdelete.intake import (
     Intake,
@@ -259,6 +260,9 @@ async def _told_besides(
         return await body(audience)
     try:
         return await body(audience.joined(outlets))
+    except asyncio.CancelledError:
+        outlets.failed(Interrupted(signal.SIGTERM, "it was asked to stop, and did"))
+        raise
     except Exception as error:
         outlets.failed(error)
         raise

@@ -54,7 +54,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 def of_report(report: "Report") -> Notice:
     """Make the notice of a run's end."""
     held = report.reason is not None and report.reason.code == "hold_after"
-    event = "held" if held else "stopped" if report.state == "interrupted" else report.state
+    signalled = (report.exit_code or 0) >= SIGNALLED  # while the list was planned, too
+    event = "held" if held else "stopped" if signalled else report.state
     ids = report.ids
     planned = sum(ids[name] for name in ("accepted", "rejected", "ambiguous", "unsent"))
     why = f": {report.reason.message}" if report.reason is not None else ""

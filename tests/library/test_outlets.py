@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 import bulkdelete
-from bulkdelete import notices, telemetry
+from bulkdelete import choosing, notices, telemetry
 from bulkdelete.errors import UsageError
 from bulkdelete.settings import resolve
 from tests.conftest import ACCOUNT, PASSCODE, Emulate, Program
@@ -137,6 +137,28 @@ async def test_a_list_that_is_refused_before_there_is_a_run_is_told(
             await send(expect_count=5, notify=[f"{heard.url}/hook"])
     (told,) = heard.bodies("/hook")
     assert (told["event"], told["exit_code"]) == ("refused", 4)
+
+
+async def test_who_stops_it_while_it_plans_is_told_of(
+    emulate: Emulate, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A night that was ended before there was a run is one that somebody must hear of."""
+    await emulate()
+    planning = asyncio.Event()
+
+    async def long(*_: object, **__: object) -> None:
+        planning.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(choosing, "choose", long)
+    async with listener() as heard:
+        sending = asyncio.create_task(send(notify=[f"{heard.url}/hook"]))
+        await planning.wait()
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+    (told,) = heard.bodies("/hook")
+    assert (told["event"], told["exit_code"]) == ("stopped", 143)
 
 
 async def test_who_is_told_in_vain_neither_fails_nor_delays_a_run(
