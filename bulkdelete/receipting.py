@@ -34,7 +34,7 @@ def make(run: "RunDir", plan: "Plan", now: float, made_by: str) -> "Receipt":
             "a process is sending this run: what it says now will not be true in a moment",
             f"wait for its end: bulkdelete status --watch {run.path}",
         )
-    progress, reader = run.progress(plan)
+    progress, reader = run.progress(plan, whole=True)
     rounds, _ = run.rounds(plan)
     return receipt(
         plan=plan,

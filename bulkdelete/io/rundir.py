@@ -268,17 +268,18 @@ class RunDir:
         return index
 
     def progress(
-        self, plan: plans.Plan, witness: "Witness | None" = None
+        self, plan: plans.Plan, witness: "Witness | None" = None, *, whole: bool = False
     ) -> tuple[Progress, log.Reader]:
         """Replay the checkpoint; IntegrityError when it is corrupt, missing or of another plan.
 
         `witness` is told after each commit group how things stand, the group, and the chain's head.
-        Without one, what a snapshot is of need not be read again, as long as it is unaltered.
+        Without one, and unless it must be the `whole` log, what a snapshot is of need not be read
+        again, as long as it is unaltered.
         """
         progress, reader = Progress(plan.counts.chunks), log.Reader()
         with journal.opened(self.log_path) as file:
-            if witness is None and (known := self._recalled(plan, file.fileno())) is not None:
-                progress, reader = known
+            if witness is None and not whole:
+                progress, reader = self._recalled(plan, file.fileno()) or (progress, reader)
                 file.seek(reader.size)
             tell = partial(witness, progress) if witness is not None else None
             journal.replay(file, reader, progress.apply, tell)
@@ -292,8 +293,8 @@ class RunDir:
                 "nothing was sent",
                 "use the version of bulkdelete that made it, or a newer one",
             )
-        whole = hashlib.sha256((self.path / "plan.json").read_bytes()).hexdigest()
-        if header.plan != plan.digest or header.plan_file != whole:
+        plan_file = hashlib.sha256((self.path / "plan.json").read_bytes()).hexdigest()
+        if header.plan != plan.digest or header.plan_file != plan_file:
             raise _other_plan()
         return progress, reader
 

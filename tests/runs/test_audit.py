@@ -178,6 +178,17 @@ async def test_z3_d10_the_snapshot_says_what_the_log_says(audited: RunDir) -> No
     assert "other than the log" in await why(audited, "snapshot")
 
 
+async def test_a_receipt_is_made_from_the_whole_log(audited: RunDir) -> None:
+    """Whatever a snapshot says: it is given to others as evidence."""
+    plan = audited.plan()
+    before = receipting.make(audited, plan, 0.0, "ana")
+    kept = keep_snapshot(audited)
+    other = msgspec.structs.replace(kept, accepted_ids=kept.accepted_ids - 1)
+    audited.snapshot_path.write_bytes(other.encode())
+    assert audited.progress(plan)[0].accepted_ids == kept.accepted_ids - 1
+    assert receipting.make(audited, plan, 0.0, "ana") == before
+
+
 async def test_c5_a_snapshot_of_another_version_is_no_fault(audited: RunDir) -> None:
     """It is not read, and says so."""
     kept = keep_snapshot(audited)
