@@ -187,6 +187,7 @@ _EXTENSIONS = {
     "ndjson": Format.JSONL,
 }
 _ARCHIVES = re.compile(r"\.(?:gz|gzip|bz2|xz|zst|zstd)\Z")
+_UNDECODED = re.compile("[\udc80-\udcff]")
 _JSON_ARRAY = re.compile(rb'\s*\[\s*(?:[\[{"\]]|$)')
 
 
@@ -238,13 +239,8 @@ def _empty(blank: Layout, name: str, *, complete: bool) -> Layout:
 def _csv(text: str, wish: columns.Wish, reading: Reading, blank: Layout) -> Layout:
     found = dialect.find(text, wish.name, reading.delimiter, reading.quote, reading.escape)
     rows = dialect.rows(text, found, 1)
-    if not rows or re.search("[\udc80-\udcff]", "".join(rows[0])):
-        raise InputError(
-            "bad_header",
-            "its first record has a quote or a byte that does not belong there",
-            "correct it, or say --encoding latin-1 or --format lines",
-            where=f"{wish.name}: line 1",
-        )
+    if not rows or _UNDECODED.search("".join(rows[0])):
+        raise _bad_header(text, wish.name)
     first = tuple(rows[0])
     base = replace(
         blank,
@@ -259,6 +255,23 @@ def _csv(text: str, wish: columns.Wish, reading: Reading, blank: Layout) -> Layo
     if not reading.header:
         return _headless(base, wish)
     return _with_header(replace(base, header_names=first), wish)
+
+
+def _bad_header(text: str, name: str) -> InputError:
+    line = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    if odd := _UNDECODED.search(line):
+        return InputError(
+            "bad_header",
+            f"the byte 0x{ord(odd[0]) & 0xFF:02x} here is no UTF-8",
+            "say --encoding latin-1 (Windows saves so), or export it again as UTF-8",
+            where=f"{name}: line 1, column {odd.start() + 1}",
+        )
+    return InputError(
+        "bad_header",
+        "its first record has a quote that does not belong there, or a byte that is no UTF-8",
+        "correct it, or say --quote none, --encoding latin-1 or --format lines",
+        where=f"{name}: line 1",
+    )
 
 
 def _described(found: dialect.Dialect) -> str:

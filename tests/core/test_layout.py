@@ -370,7 +370,12 @@ def test_i2_other_encodings_are_refused(said: str) -> None:
 def test_i2_a_header_in_another_encoding_is_refused() -> None:
     """A byte that is not UTF-8 in the header stops; said to be latin-1, it is read."""
     head = b"identity,pr\xe9nom\n"
-    assert code(head) == "bad_header"
+    with pytest.raises(
+        InputError, match=r"line 1, column 12: the byte 0xe9 here is no UTF-8"
+    ) as one:
+        look(head)
+    assert one.value.code == "bad_header"
+    assert "--encoding latin-1" in one.value.hint
     assert look(head, reading=Reading(encoding="latin-1")).header_names[1] == "prénom"
     assert look(b"identity,name\na,\xe9\n").width == 2
 
@@ -378,6 +383,7 @@ def test_i2_a_header_in_another_encoding_is_refused() -> None:
 def test_a_header_with_a_quote_out_of_place_is_refused() -> None:
     """Nothing is read under a header that cannot be read."""
     assert code('"identity"x,name\n') == "bad_header"
+    assert code(b'"identity\n\xe9",name\n') == "bad_header"
     assert code('"identity,name\na,b\n') == "bad_header"
 
 
