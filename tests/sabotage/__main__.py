@@ -116,40 +116,48 @@ def _judge(copy: Path, one: Saboteur, limit: float, *, whole: bool) -> Found:
     sound = path.read_text("utf-8")
     if sound.count(one.old) != 1:
         return Found(one, caught=False, seconds=0.0, seen_by="its line is not there any more")
-    path.write_text(sound.replace(one.old, one.new), "utf-8")
+    _write(copy, path, sound.replace(one.old, one.new))
     try:
         code, text, seconds = _pytest(copy, _tests([one], whole=whole), limit)
     finally:
-        path.write_text(sound, "utf-8")
+        _write(copy, path, sound)
     seen_by = _first_failure(text, code)
     # With -x pytest ends alike for a test that fails and for a file that it cannot even read.
     return Found(one, caught=code == _FAILED and "::" in seen_by, seconds=seconds, seen_by=seen_by)
 
 
+def _write(copy: Path, path: Path, text: str) -> None:
+    """Change a module of a copy; two edits within a second look alike to the import system."""
+    path.write_text(text, "utf-8")
+    for compiled in _compiled(copy).rglob(f"{path.stem}.*.pyc"):
+        compiled.unlink()
+
+
+def _compiled(copy: Path) -> Path:
+    return copy.with_name(f"{copy.name}-compiled")
+
+
 def _pytest(copy: Path, tests: list[str], seconds: float) -> tuple[int | None, str, float]:
     """Run tests on a copy; the exit code is None when they took too long."""
-    # Byte code apart for each run: two edits within a second look alike to the import system.
-    with tempfile.TemporaryDirectory(prefix="bulkdelete-pyc-") as compiled:
-        environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONPYCACHEPREFIX": compiled}
-        words = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests)
-        began = time.monotonic()
-        process = subprocess.Popen(
-            words,
-            cwd=copy,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            text, _ = process.communicate(timeout=seconds)
-            code: int | None = process.returncode
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            text, _ = process.communicate()
-            code = None
-        return code, text, time.monotonic() - began
+    compiled = str(_compiled(copy))
+    process = subprocess.Popen(
+        (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests),
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy), "PYTHONPYCACHEPREFIX": compiled},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    began = time.monotonic()
+    try:
+        text, _ = process.communicate(timeout=seconds)
+        code: int | None = process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        text, _ = process.communicate()
+        code = None
+    return code, text, time.monotonic() - began
 
 
 def _first_failure(text: str, code: int | None) -> str:
