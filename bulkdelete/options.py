@@ -62,6 +62,7 @@ class PlanOptions(PlaceOptions, GuardOptions, total=False):
     limit: int
     sample: int
     seed: int
+    numbers: bool
     trim: bool
     lower: bool
     nfc: bool

@@ -79,7 +79,7 @@ def summary(
             ),
         )
     notes += tuple(f"selected by {one}" for one in plan.bound.selection)
-    notes += tuple(f"each ID was changed by --{one}" for one in plan.bound.normal)
+    notes += tuple(f"each ID was put as --{one} says" for one in plan.bound.normal)
     if progress.shredded:
         notes += ("shredded: the key and the files of IDs were destroyed",)
     return reports.Report(

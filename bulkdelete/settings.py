@@ -268,6 +268,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "quote": _Field(lambda value: value if value == "none" else character("--quote", _text(value))),
     "escape": _Field(lambda value: character("--escape", _text(value))),
     "encoding": _Field(_text, "utf-8"),
+    "numbers": _Field(_flag, default=False),
     "trim": _Field(_flag, default=False),
     "lower": _Field(_flag, default=False),
     "nfc": _Field(_flag, default=False),

@@ -34,8 +34,8 @@ NOT_HERE: Final[Mapping[str, str]] = {
 SWITCHES: Final = frozenset(
     {
         *("yes", "renew", "dry_run", "again", "abandon", "must_resume", "full", "ambiguous", "now"),
-        *("accept_anomaly", "accept_protect_mismatch", "no_header", "explode", "trim", "lower"),
-        *("nfc", "otel", "watch_return"),
+        *("accept_anomaly", "accept_protect_mismatch", "no_header", "explode", "numbers"),
+        *("trim", "lower", "nfc", "otel", "watch_return"),
     }
 )
 """Options that are true or false: the text "False", as a template makes it, would be a yes."""

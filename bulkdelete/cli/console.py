@@ -200,7 +200,7 @@ def plan_lines(plan: "Plan", findings: "Findings | None", cap: int) -> list[str]
         f"  input        {', '.join(part.path for part in plan.parts[:3])}"
         + (f" and {len(plan.parts) - 3} more" if len(plan.parts) > 3 else ""),  # noqa: PLR2004
         *(f"  selected     by {one}" for one in plan.bound.selection),
-        *(f"  changed      by --{one}: each ID, before it is sent" for one in plan.bound.normal),
+        *(f"  each ID      as --{one} says" for one in plan.bound.normal),
         f"  read         {counts.read:>12,} IDs",
         (
             f"  planned      {counts.planned:>12,} IDs ({counts.identities:,} identity,"

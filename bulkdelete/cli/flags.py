@@ -76,6 +76,9 @@ class SelectFlags:
     seed: Annotated[
         str | None, Parameter(group=_SELECT, help="Another seed, another sample (0).")
     ] = None
+    numbers: Annotated[
+        bool, Parameter(group=_SELECT, help="Take whole numbers in JSON as IDs, by their digits.")
+    ] = False
     trim: Annotated[
         bool, Parameter(group=_SELECT, help="Take white space from both ends of each ID.")
     ] = False

@@ -115,8 +115,9 @@ _CURES = {
     "empty": "leave out records without an ID: --where 'COLUMN!='",
     "forbidden_value": "CleverTap allows no such ID: who made the list had none there",
     "missing_key": "see which keys there are: bulkdelete inspect FILE",
-    "not_a_string": "export IDs as text: a number may have lost digits on its way; into an object"
-    " or an array reaches --column a.b or 'a[].b' (bulkdelete inspect FILE shows them)",
+    "not_a_string": "export IDs as text, or take whole numbers by their digits: --numbers (above"
+    " 15 of them some may have been lost on the way); into an object or an array reaches --column"
+    " a.b or 'a[].b' (bulkdelete inspect FILE shows them)",
     "not_an_object": "see what is there: bulkdelete inspect FILE",
     "spreadsheet_damage": "export it again without a spreadsheet, or with the column as text",
     "ragged": "see whether the delimiter is right (--delimiter), and quotes mean what they should",

@@ -6,7 +6,7 @@ not plain is read with all its members, because a decoder keeps only the last of
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -19,6 +19,7 @@ from bulkdelete.core.blocks import (
     content_length,
     too_long,
 )
+from bulkdelete.core.layout import NUMBERS
 from bulkdelete.core.lists import items
 from bulkdelete.core.model import Batch, Kind
 
@@ -43,7 +44,9 @@ class JsonParser(BlockParser):
     def __init__(self, layout: "Layout", offset: int, line: int, *, keep_cells: bool) -> None:
         super().__init__(layout, offset, line, keep_cells=keep_cells)
         self._kind = layout.kind or Kind.IDENTITY
-        self._decoder = None if layout.is_list else _plain_decoder(layout.path)
+        self._numbers = NUMBERS in layout.normal
+        plain = str | Annotated[int, msgspec.Meta(ge=0)] if self._numbers else str
+        self._decoder = None if layout.is_list else _plain_decoder(layout.path, plain)
         self._quoted_key = b'"%s"' % "".join(layout.path[:1]).encode()
         self.lines_of: Callable[[bytes], tuple[int, bool]] = lines_of
         self.at_most: Callable[[bytes, bytes], int] = bytes.count
@@ -83,13 +86,17 @@ class JsonParser(BlockParser):
             return None
         if b"\\" in data and b"\\u" in data:
             return None
+        if self._numbers and b"-0" in data:
+            return None  # as a number it would lose its sign
         try:
             if not data.isascii():
                 data.decode()
             # The key is there no more often than there are records, and each has it: once.
-            if records is None:
-                return [record.id for record in self._decoder.decode_lines(data)]
-            return [record.id for record in map(self._decoder.decode, records)]
+            found = map(self._decoder.decode, records or ())
+            ids = [
+                one.id for one in (self._decoder.decode_lines(data) if records is None else found)
+            ]
+            return list(map(str, ids)) if self._numbers else ids
         except _FAILURES:
             return None
 
@@ -125,10 +132,16 @@ class JsonParser(BlockParser):
         try:
             # The strict decoder refuses what the other takes: NaN, lone surrogates.
             msgspec.json.decode(text)
-            record = json.loads(text, object_pairs_hook=_Members)
+            whole = _digits if self._numbers else int
+            record = json.loads(text, object_pairs_hook=_Members, parse_int=whole)
         except _FAILURES:
             return iter((("", "bad_json"),))
         return _walk(record, self._layout.path, is_list=self._layout.is_list)
+
+
+def _digits(text: str) -> str | int:
+    """Return a whole number as it stands; with a sign it is none that could be an ID."""
+    return int(text) if text.startswith("-") else text
 
 
 def _lines(data: bytes) -> list[bytes]:
@@ -151,11 +164,11 @@ def one_a_line(data: bytes, count: int) -> bool:
     return ends and data.startswith(b"{") and data.count(b"}\n{") == count - 1
 
 
-def _plain_decoder(path: "Sequence[str]") -> msgspec.json.Decoder[Any] | None:
+def _plain_decoder(path: "Sequence[str]", plain: Any) -> msgspec.json.Decoder[Any] | None:  # noqa: ANN401 - a type
     """Make a decoder for a path of one key that can be spelled differently by escapes only."""
     if len(path) != 1 or path[0].endswith("[]") or not _ONE_SPELLING.fullmatch(path[0]):
         return None
-    record = msgspec.defstruct("Plain", [("id", str)], rename={"id": path[0]}, gc=False)
+    record = msgspec.defstruct("Plain", [("id", plain)], rename={"id": path[0]}, gc=False)
     return msgspec.json.Decoder(record)
 
 

@@ -36,6 +36,10 @@ class Format(StrEnum):
     ARROW = "arrow"
 
 
+NUMBERS = "numbers"
+"""The way of `normal` that takes a whole number in JSON, as its digits stand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What the user said about the input; None and AUTO leave it to be found out.

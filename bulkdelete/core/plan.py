@@ -185,7 +185,7 @@ _NAMES = {
     "quote": "--quote",
     "escape": "--escape",
     "selection": "--where, --skip, --limit or --sample",
-    "normal": "--trim, --lower or --nfc",
+    "normal": "--numbers, --trim, --lower or --nfc",
     "header": "the header setting",
     "column": "the ID column",
     "kind": "the kind of ID",

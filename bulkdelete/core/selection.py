@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from bulkdelete.core import columns
-from bulkdelete.core.layout import Format
+from bulkdelete.core.layout import NUMBERS, Format
 from bulkdelete.core.outcomes import MARKER, unescape
 from bulkdelete.core.times import instant
 from bulkdelete.errors import InputError, UsageError
@@ -243,6 +243,7 @@ class _Judge:
 
 TRIM, LOWER, NFC = "trim", "lower", "nfc"
 NORMAL: dict[str, Callable[[str], str]] = {
+    NUMBERS: str,  # the parser has done it: here they are text
     TRIM: str.strip,
     LOWER: str.lower,
     NFC: lambda one: unicodedata.normalize("NFC", one),

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -41,6 +42,7 @@ QUOTED = Layout(Format.CSV, delimiter=",", width=2, column=1, kind=IDENT, quote=
 BARE = Layout(Format.CSV, delimiter=",", width=2, column=1, kind=IDENT, quote="")
 ESCAPED = Layout(Format.CSV, delimiter=",", width=2, column=1, kind=IDENT, escape="\\")
 ONLY_ESCAPED = Layout(Format.CSV, delimiter=",", width=2, kind=IDENT, quote="", escape="\\")
+NUMBERED = Layout(Format.JSONL, path=("id",), kind=IDENT, normal=("numbers",))
 ARRAY = Layout(Format.JSON, path=("id",), kind=IDENT)
 MARKED_ARRAY = Layout(Format.JSON, path=("id",), kind=IDENT, bom=3)
 TEXTS = Layout(Format.JSON, kind=IDENT)
@@ -515,6 +517,57 @@ def test_i10_only_strings_are_ids(line: bytes, expected: str) -> None:
     assert read(JSONL, line) == [row]
     after = ("b", IDENT, 3, None)
     assert read(JSONL, line + b'\n\r\n{"id":"b"}\r\n') == [row, after]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0", "0"),
+        ("1234567890123456789012", "1234567890123456789012"),
+        ("7" * 1025, "7" * 1025),
+        ('"007"', "007"),
+        ('[1,"2"]', "1 2"),
+        ("-1", None),
+        ("-0", None),
+        ("1.0", None),
+        ("1e3", None),
+        ("true", None),
+        ("null", None),
+    ],
+)
+def test_i10_whole_numbers_where_they_are_asked_for(value: str, expected: str | None) -> None:
+    """By their digits, whether many lines are decoded at once, one by one, or out of an array."""
+    line = b'{"id":%s}' % value.encode()
+    wanted = ["", ""] if expected is None else [one for one in expected.split(" ") for _ in "ab"]
+    if value.startswith("["):
+        wanted = expected.split(" ") * 2 if expected else []
+    fault = "not_a_string" if expected is None else None
+    array = replace(NUMBERED, format=Format.JSON)
+    for layout, data in (
+        (NUMBERED, line + b"\n" + line + b"\n"),
+        (NUMBERED, line + b"\n" + line.replace(b"id", b"\\u0069d") + b"\n"),
+        (array, b"[%s,%s]" % (line, line)),
+    ):
+        rows = read(layout, data)
+        assert [(row[0], row[3]) for row in rows] == [(one, fault) for one in wanted]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.integers().map(str),
+            st.integers(10**18, 10**40).map(str),
+            st.sampled_from(["-0", "1.0", "1e2", "true", "null", '"-0"', '"a"', '"7"']),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_numbers_at_once_are_numbers_one_by_one(values: list[str]) -> None:
+    """A decoder reads them as numbers, the slow way as text: it comes to the same."""
+    lines = [b'{"id":%s}\n' % value.encode() for value in values]
+    slow = [b'{"\\u0069d":%s}\n' % value.encode() for value in values]
+    assert read(NUMBERED, b"".join(lines)) == read(NUMBERED, b"".join(slow))
 
 
 def test_i10_an_array_of_strings_counts_each() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import os
 import subprocess
 import time
@@ -174,6 +175,20 @@ async def test_i10_what_json_calls_a_value(program: Program, emulate: Emulate) -
     ids = ended.json["ids"]
     assert ids["read"] == ids["accepted"] + ids["invalid"]
     assert ids["invalid"] == len(bad) + 1
+
+
+async def test_i10_numbers_are_ids_where_that_is_said(program: Program, emulate: Emulate) -> None:
+    """--numbers: by their digits; it is in the plan, and without it the list is refused."""
+    emulator = await emulate()
+    path = program.write("list.json", '[{"identity": 70017}, {"identity": "x-1"}]')
+    refused = await program.run(path)
+    assert refused.code == 2
+    assert "--numbers" in refused.err
+    ended = await program.run(path, "--numbers")
+    assert ended.code == 0, ended.err
+    assert set(times_acted(emulator)) == {"70017", "x-1"}
+    plan = json.loads((program.run_dir() / "plan.json").read_text("utf-8"))
+    assert plan["bound"]["normal"] == ["numbers"]
 
 
 @pytest.mark.slow
