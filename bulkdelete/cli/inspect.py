@@ -50,9 +50,8 @@ def inspect(
         command = _command(inputs, looks[0])
         facts = [await _facts(part, one) for part, one in zip(parts, looks, strict=True)]
         console.object({"schema": "bulkdelete.inspect/1", "files": facts, "command": command})
-        for part, one, fact in zip(parts, looks, facts, strict=True):
-            for line in _lines(part, one, fact):
-                console.result(line)
+        for line in _told(looks, facts):
+            console.result(line)
         console.result("to plan it (offline; --region and the account make it ready to apply):")
         console.result(f"  {command}")
         return 0
@@ -128,9 +127,32 @@ def _shown(name: str) -> str:
     return "(an ID?)" if looks_like_id(name) and not name.isdigit() else name
 
 
-def _lines(part: "Part", one: "Look", fact: "dict[str, Any]") -> "Iterator[str]":
+def _told(looks: "Sequence[Look]", facts: "Sequence[dict[str, Any]]") -> "Iterator[str]":
+    """Tell of each kind of file once: an export of hundreds of parts is one kind."""
+    kinds: dict[str, list[int]] = {}
+    for number, fact in enumerate(facts):
+        kinds.setdefault(_kind(fact), []).append(number)
+    for first, *others in kinds.values():
+        yield from _lines(looks[first], facts[first])
+        if others:
+            size = sum(facts[one]["bytes"] for one in others)
+            last = facts[others[-1]]["path"]
+            yield f"  {len(others):,} more look like it, to {last}: {size:,} bytes in all"
+
+
+def _kind(fact: "dict[str, Any]") -> str:
+    """Return what is the same for files of one kind."""
+    head = fact["head"]
+    names = [column["name"] for column in fact["columns"]]
+    same = ("compression", "format", "empty", "notes", "guesses")
+    shape = max(head["shapes"], key=head["shapes"].get, default="")
+    found = (head["kind"], shape, sorted(head["invalid"]), head["warnings"])
+    return repr(([fact[one] for one in same], names, found))
+
+
+def _lines(one: "Look", fact: "dict[str, Any]") -> "Iterator[str]":
     packed = f", {fact['compression']}" if fact["compression"] else ""
-    yield f"{part.name}: {fact['bytes']:,} bytes{packed}, {fact['format']}"
+    yield f"{fact['path']}: {fact['bytes']:,} bytes{packed}, {fact['format']}"
     if fact["empty"]:
         yield "  it is empty"
         return

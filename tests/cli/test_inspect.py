@@ -84,3 +84,19 @@ async def test_of_many_files_the_one_that_cannot_be_read_is_named(program: Progr
     ended = await program("inspect", "good.csv", "bad.csv")
     assert ended.code == 2
     assert ended.err.startswith("bulkdelete: bad.csv: line 2: the quote")
+
+
+async def test_of_many_files_each_kind_is_told_once(program: Program) -> None:
+    """How many more look like it, and the one that does not."""
+    for number in range(30):
+        program.write(f"part-{number:02}.csv", "identity", f"user-{number:04}", "user-9999")
+    program.write("part-77.csv", "identity", "someone@example.com")
+    ended = await program("inspect", "part-*.csv")
+    assert ended.code == 0, ended.err
+    told = [line for line in ended.out.splitlines() if "part-" in line]
+    assert [line.strip().partition(":")[0] for line in told] == [
+        "part-00.csv",
+        "29 more look like it, to part-29.csv",
+        "part-77.csv",
+        "bulkdelete plan 'part-*.csv'",
+    ]
