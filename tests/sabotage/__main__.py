@@ -36,7 +36,8 @@ WHOLE_SECONDS = 600.0
 CONTROL_SECONDS = 1200.0
 SUITE = "not slow and not faults and not deploy and not stores"
 """What `make test` runs."""
-_PASSED, _FAILED = 0, 1  # pytest's exit codes; any other says that nothing was tested
+_PASSED, _FAILED, _NONE = 0, 1, 5  # pytest's exit codes; any other says that nothing was tested
+_ON = {_PASSED, _NONE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,9 @@ def main() -> int:
     chosen = [one for one in SABOTEURS if said.only in one.name]
     with tempfile.TemporaryDirectory(prefix="bulkdelete-sabotage-") as place:
         copies = [_copy(Path(place) / str(number)) for number in range(said.jobs)]
-        tests = _tests(chosen, whole=said.whole)
-        if not _control(copies[0], [*tests, "-n", str(2 * said.jobs)] if said.whole else tests):
+        *_, tests = _rounds(chosen, whole=said.whole)
+        side_by_side = ["-n", str(2 * said.jobs), "--dist", "worksteal"] if said.whole else []
+        if not _control(copies[0], tests + side_by_side):
             return 1
         free: SimpleQueue[Path] = SimpleQueue()
         for copy in copies:
@@ -92,15 +94,17 @@ def _copy(place: Path) -> Path:
     return place
 
 
-def _tests(chosen: list[Saboteur], *, whole: bool) -> list[str]:
-    """Return what is run against these: the whole suite, or what is aimed at each of them."""
+def _rounds(chosen: list[Saboteur], *, whole: bool) -> list[list[str]]:
+    """Return what is run against these: what is aimed at each of them, or the whole suite.
+
+    Of that what is aimed comes first; pytest would put it back into its own order.
+    """
     aimed = sorted({test for one in chosen for test in one.tests})
     if not whole:
-        return aimed
-    # What is near comes first: the first failure ends it. A test that only looks whether a bug's
-    # line is there would "catch" them all.
-    near = dict.fromkeys(one.partition("::")[0] for one in aimed)
-    return [*near, "tests/core", "tests/io", "tests", "--ignore=tests/sabotage", "-m", SUITE]
+        return [aimed]
+    near = list(dict.fromkeys(one.partition("::")[0] for one in aimed))
+    # A test that only looks whether a bug's line is there would "catch" them all.
+    return [[*near, "-m", SUITE], ["tests", "--ignore=tests/sabotage", "-m", SUITE]]
 
 
 def _control(copy: Path, tests: list[str]) -> bool:
@@ -118,12 +122,17 @@ def _judge(copy: Path, one: Saboteur, limit: float, *, whole: bool) -> Found:
         return Found(one, caught=False, seconds=0.0, seen_by="its line is not there any more")
     _write(copy, path, sound.replace(one.old, one.new))
     try:
-        code, text, seconds = _pytest(copy, _tests([one], whole=whole), limit)
+        spent = 0.0
+        for tests in _rounds([one], whole=whole):
+            code, text, seconds = _pytest(copy, tests, limit)
+            spent += seconds
+            if code not in _ON:
+                break
     finally:
         _write(copy, path, sound)
     seen_by = _first_failure(text, code)
     # With -x pytest ends alike for a test that fails and for a file that it cannot even read.
-    return Found(one, caught=code == _FAILED and "::" in seen_by, seconds=seconds, seen_by=seen_by)
+    return Found(one, caught=code == _FAILED and "::" in seen_by, seconds=spent, seen_by=seen_by)
 
 
 def _write(copy: Path, path: Path, text: str) -> None:
