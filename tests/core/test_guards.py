@@ -145,6 +145,7 @@ def test_i8_the_refusal_says_what_helps(reasons: str, hint: str) -> None:
         check_invalid(counts(93, 7), 1.0, [f"a b.csv:2 {one}" for one in reasons.split()])
     assert caught.value.hint.startswith(hint)
     assert caught.value.hint.endswith("allow the share with --max-invalid")
+    assert ("latin-1" in caught.value.hint) == ("latin-1" in hint), "of more than one the first"
 
 
 def test_i8_the_refusal_names_the_first_five() -> None:
