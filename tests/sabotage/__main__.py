@@ -62,7 +62,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bulkdelete-sabotage-") as place:
         copies = [_copy(Path(place) / str(number)) for number in range(said.jobs)]
         *_, tests = _rounds(chosen, whole=said.whole)
-        side_by_side = ["-n", str(2 * said.jobs), "--dist", "worksteal"] if said.whole else []
+        side_by_side = ["-n", str(2 * said.jobs), "--dist", "worksteal"]
         if not _control(copies[0], tests + side_by_side):
             return 1
         free: SimpleQueue[Path] = SimpleQueue()
