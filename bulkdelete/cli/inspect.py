@@ -151,6 +151,8 @@ def _kind(fact: "dict[str, Any]") -> str:
 
 
 def _lines(one: "Look", fact: "dict[str, Any]") -> "Iterator[str]":
+    from bulkdelete.core.guards import cure_of
+
     packed = f", {fact['compression']}" if fact["compression"] else ""
     yield f"{fact['path']}: {fact['bytes']:,} bytes{packed}, {fact['format']}"
     if fact["empty"]:
@@ -167,4 +169,6 @@ def _lines(one: "Look", fact: "dict[str, Any]") -> "Iterator[str]":
         yield f"    such as {'; '.join(column.examples)}" if column.examples else "    all blank"
     invalid = ", ".join(f"{reason} {count:,}" for reason, count in one.invalid.items())
     yield f"  in its beginning {one.ids:,} IDs; invalid: {invalid or 'none'}"
+    if cure := cure_of(one.invalid):
+        yield f"    what helps: {cure}"
     yield from (f"  WARNING {warning}" for warning in one.warnings)

@@ -12,7 +12,7 @@ from bulkdelete.core.plan import SHORT_DIGEST
 from bulkdelete.errors import GuardError, InputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bulkdelete.core.checkpoint import Approval
     from bulkdelete.core.damage import Finding
@@ -103,9 +103,15 @@ def check_invalid(
 
 def _hint(examples: "Sequence[str]") -> str:
     """Say what to do about what was found; first what helps with the most of the examples."""
-    reasons = Counter(one.rpartition(" ")[2] for one in examples)
-    known = [_CURES[reason] for reason, _ in reasons.most_common() if reason in _CURES]
-    return "; ".join([*known[:1], "correct the list, or allow the share with --max-invalid"])
+    cure = cure_of(Counter(one.rpartition(" ")[2] for one in examples))
+    always = "correct the list, or allow the share with --max-invalid"
+    return f"{cure}; {always}" if cure else always
+
+
+def cure_of(reasons: "Mapping[str, int]") -> str:
+    """Say what helps with the most of what was found invalid, "" when nothing is known."""
+    known = [_CURES[reason] for reason, _ in Counter(reasons).most_common() if reason in _CURES]
+    return known[0] if known else ""
 
 
 _CURES = {

@@ -100,3 +100,13 @@ async def test_of_many_files_each_kind_is_told_once(program: Program) -> None:
         "part-77.csv",
         "bulkdelete plan 'part-*.csv'",
     ]
+
+
+async def test_what_helps_is_said(program: Program) -> None:
+    """A list in Windows' encoding: the flag that reads it."""
+    (program.place / "win.csv").write_bytes("Name;Kunde\nMüller;K-1\n".encode("latin-1"))
+    ended = await program("inspect", "win.csv", "--column", "Name")
+    assert ended.code == 0, ended.err
+    assert "what helps: if it was saved as latin-1 (Windows does), say --encoding latin-1" in (
+        ended.out
+    )
