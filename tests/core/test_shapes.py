@@ -4,7 +4,7 @@ import random
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bulkdelete.core.identities import fault_of, joined
@@ -126,6 +126,7 @@ def test_the_quick_look_at_a_batch_is_the_slow_one(ids: list[str]) -> None:
         assert looked_at(one) == (shape_of(one), marks_of(one))
 
 
+@example(["-" * 36])
 @given(st.lists(ODD | st.text("0aF-\n", max_size=36), min_size=1, max_size=5))
 def test_what_is_proven_of_any_text_is_valid(ids: list[str]) -> None:
     """Line feeds inside, blanks, other lengths: nothing slips through as a proven ID."""
