@@ -92,10 +92,10 @@ class JsonParser(BlockParser):
             if not data.isascii():
                 data.decode()
             # The key is there no more often than there are records, and each has it: once.
-            found = map(self._decoder.decode, records or ())
-            ids = [
-                one.id for one in (self._decoder.decode_lines(data) if records is None else found)
-            ]
+            if records is None:
+                ids = [one.id for one in self._decoder.decode_lines(data)]
+            else:
+                ids = [one.id for one in map(self._decoder.decode, records)]
             return list(map(str, ids)) if self._numbers else ids
         except _FAILURES:
             return None

@@ -20,9 +20,6 @@ from bulkdelete.errors import InputError, UsageError
 if TYPE_CHECKING:
     from bulkdelete.core.model import Kind
 
-HEAD_BYTES = 256 * 1024
-"""How much of a part `sniff` wants to see, at most."""
-
 
 class Format(StrEnum):
     """The formats of an input part."""

@@ -24,6 +24,7 @@ from bulkdelete.io.inflating import BLOCK
 from bulkdelete.io.remote import MOST, PATIENT_PAUSES, PAUSES, Remote, RemoteFile
 from bulkdelete.io.web import Web
 from tests.faults.certificates import UNPROVEN, Authority
+from tests.io.contents import content
 from tests.io.web_server import CHANGED, Files, Kept, serving
 
 DATA = random.Random(1).randbytes(3 * MOST + 12345)
@@ -42,16 +43,6 @@ def at(files: Files, path: str = "/x", sleep: Callable[[float], None] | None = N
     url = url_of(files.url + path)
     assert url is not None
     return Remote(url, Web, sleep or (lambda _seconds: None))
-
-
-async def content(place: Remote, **options: int) -> bytes:
-    """Return all blocks as one, and check that none is empty or too large."""
-    found = []
-    async with aclosing(source.blocks(place, **options)) as blocks:  # type: ignore[arg-type]
-        async for block in blocks:
-            assert 0 < len(block) <= BLOCK
-            found.append(block)
-    return b"".join(found)
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK, BLOCK + 1, MOST, len(DATA)])

@@ -17,18 +17,9 @@ from bulkdelete.core.digests import FileHash
 from bulkdelete.errors import InputError
 from bulkdelete.io import source
 from bulkdelete.io.inflating import BLOCK
+from tests.io.contents import content
 
 TEXT = b"".join(b"%d,%d\n" % (n, n * n) for n in range(100_000))
-
-
-async def content(path: Path, **options: int) -> bytes:
-    """Return all blocks as one, and check that none is empty or too large."""
-    found = []
-    async with aclosing(source.blocks(path, **options)) as blocks:  # type: ignore[arg-type]
-        async for block in blocks:
-            assert 0 < len(block) <= BLOCK
-            found.append(block)
-    return b"".join(found)
 
 
 async def code(path: Path) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ACCOUNT, PASSCODE, Emulate, Program, times_acted
+from tests.workflows.waiting import sent_so_far
 
 pytestmark = pytest.mark.deploy
 
@@ -138,14 +139,6 @@ def runs(program: Program) -> list[Path]:
     return [one for one in (program.place / "runs").iterdir() if not one.name.startswith(".")]
 
 
-async def sent_so_far(emulator: Any, requests: int, process: asyncio.subprocess.Process) -> None:  # noqa: ANN401
-    """Wait until the emulator acted on so many requests."""
-    async with asyncio.timeout(100):
-        while emulator.state.stats()["acted_requests"] < requests:
-            assert process.returncode is None
-            await asyncio.sleep(0.02)
-
-
 async def test_a_killed_task_drains_and_its_retry_goes_on(
     airflow: Airflow, program: Program, emulate: Emulate
 ) -> None:
@@ -156,7 +149,7 @@ async def test_a_killed_task_drains_and_its_retry_goes_on(
     hurry = ("key='run_dir') }}\",", "key='run_dir') }}\", options={'now': True, 'sample': 20},")
     airflow.dags((DEPLOY / "purge.py").read_text(), *at_home(program), hurry)
     process = await airflow.start("dags", "test", "purge")
-    await sent_so_far(emulator, 5, process)
+    await sent_so_far(emulator, 5, process, airflow.said)
     process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(200):
         assert await process.wait() == 0, airflow.said()
@@ -189,7 +182,7 @@ async def test_a_worker_that_dies_leaves_a_run_that_goes_on(
     airflow.dags((DEPLOY / "purge.py").read_text(), *at_home(program), skipping)
     words = ("dags", "test", "purge", "2026-01-02T00:00:00+00:00", "--mark-success-pattern", "gone")
     process = await airflow.start(*words)
-    await sent_so_far(emulator, 5, process)
+    await sent_so_far(emulator, 5, process, airflow.said)
     process.kill()
     await process.wait()
     assert await airflow(*words) == 0, airflow.said()
