@@ -1,5 +1,6 @@
 """Which run a list belongs to: the unfinished one that goes on, or a new one that is made now."""
 
+import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ async def choose(
     try:
         wish = await intake.wish()
         while (earlier := await intake.earlier(wish)) is not None:
-            found = runs.load(earlier)
+            found = await asyncio.to_thread(runs.load, earlier)
             course = await runs.course(
                 found,
                 partial(intake.same, wish, found),
@@ -103,7 +104,7 @@ async def _make(
 
 async def _made_meanwhile(intake: "Intake", wish: "Wish", run: "RunDir") -> "RunDir | Report":
     """Go on with the run that another process made while this one was planning the same."""
-    found = runs.load(run)
+    found = await asyncio.to_thread(runs.load, run)
     same = partial(intake.same, wish, found)
     now = time.time()
     course = await runs.course(found, same, intake.settings, now, again=False, abandon=False)

@@ -10,7 +10,6 @@ from bulkdelete import reporting
 from bulkdelete.core import report as reports
 from bulkdelete.core.model import Balance
 from bulkdelete.core.report import Reason, Report
-from bulkdelete.core.timeline import Timeline
 from bulkdelete.errors import BulkdeleteError, BusyError, IntegrityError, Stopped, UsageError
 from bulkdelete.io.room import advice
 from bulkdelete.version import __version__
@@ -18,7 +17,7 @@ from bulkdelete.version import __version__
 if TYPE_CHECKING:
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
-    from bulkdelete.io.rundir import RunDir, Witness
+    from bulkdelete.io.rundir import RunDir
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
@@ -28,10 +27,10 @@ def read(run: "RunDir") -> Report:
     return _read(run)[2]
 
 
-def _read(run: "RunDir", witness: "Witness | None" = None) -> "tuple[Plan, Progress, Report]":
+def _read(run: "RunDir") -> "tuple[Plan, Progress, Report]":
     run.check()
     plan = run.plan()
-    progress, reader = run.progress(plan, witness)
+    progress, reader = run.progress(plan)
     report = reporting.summary(run, plan, progress, head=reader.head, busy=run.busy())
     return plan, progress, report
 
@@ -42,19 +41,17 @@ def concluded(run: "RunDir", error: BulkdeleteError) -> Report:
         return _unreadable(run, error)
     if isinstance(error, BusyError):  # the reports are the other process's
         return _with(read(run), error)
-    timeline = Timeline()
-    plan, progress, report = _read(run, timeline.witness)
+    plan, progress, report = _read(run)
     report = _with(report, error)
     with suppress(OSError):  # a full disk: the balance is told all the same
-        reporting.write(run, report, plan, progress, __version__, timeline=timeline)
+        reporting.write(run, report, plan, progress, __version__)
     return report
 
 
 def rewrite(run: "RunDir") -> None:
     """Write the reports of a run anew."""
-    timeline = Timeline()
-    plan, progress, report = _read(run, timeline.witness)
-    reporting.write(run, report, plan, progress, __version__, timeline=timeline)
+    plan, progress, report = _read(run)
+    reporting.write(run, report, plan, progress, __version__)
 
 
 def _with(report: Report, error: BulkdeleteError) -> Report:

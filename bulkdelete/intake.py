@@ -1,5 +1,6 @@
 """From input to a plan on disk: the parts, the draft directory, and the guards that look at it."""
 
+import asyncio
 import getpass
 import os
 import secrets
@@ -65,7 +66,8 @@ class Intake:
             parts = tuple(Part(place, str(place)) for place in places)
             inputs = _absolute(self._inputs)
         settings = self.settings
-        self.nights = runs.nights(inputs, settings)
+        # In a thread, here and wherever logs are read: a signal need not wait for the end of one.
+        self.nights = await asyncio.to_thread(runs.nights, inputs, settings)
         sketches = [one.sketch for one in self.nights if one.sketch is not None]
         self._wished = Wish(
             parts=parts,

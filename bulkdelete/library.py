@@ -23,7 +23,6 @@ from bulkdelete.audience import NOBODY, Audience
 from bulkdelete.concluding import bug, concluded, disk_error, read, rewrite
 from bulkdelete.core.model import State
 from bulkdelete.core.report import Report
-from bulkdelete.core.timeline import Timeline
 from bulkdelete.core.verification import Scope, Verification, Wish
 from bulkdelete.errors import BulkdeleteError, IntegrityError, Interrupted, UsageError
 from bulkdelete.events import Ended, Removed, Wrote
@@ -192,8 +191,7 @@ async def report(  # noqa: PLR0913 - its flags
     if shred:
         for path in await shredding.shred(found, made, time.time()):
             audience.told(Removed(path))
-    timeline = Timeline()
-    progress, reader = found.progress(made, timeline.witness)
+    progress, reader = found.progress(made)
     summary = reporting.summary(found, made, progress, head=reader.head, busy=found.busy())
     examples = outcome_files.Examples() if states or shred else None
     if states:
@@ -206,7 +204,7 @@ async def report(  # noqa: PLR0913 - its flags
             audience.told(Wrote(path))
     if summary.state not in reporting.ALIVE:
         kept = examples.found if examples is not None else None
-        reporting.write(found, summary, made, progress, __version__, kept, timeline)
+        reporting.write(found, summary, made, progress, __version__, kept)
     return summary
 
 

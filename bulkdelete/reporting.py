@@ -12,11 +12,10 @@ import msgspec
 from bulkdelete.core import report as reports
 from bulkdelete.core import stamps
 from bulkdelete.core.full import FullReport, full
-from bulkdelete.core.timeline import Timeline
 from bulkdelete.core.times import Window
 from bulkdelete.core.verification import Verification, says
 from bulkdelete.errors import IntegrityError
-from bulkdelete.io import files, journal
+from bulkdelete.io import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,22 +119,18 @@ def _verified(
     return found, ()
 
 
-def whole(  # noqa: PLR0913, PLR0917 - what a report is made of
+def whole(
     run: "RunDir",
     report: reports.Report,
     plan: "Plan",
     progress: "Progress",
     version: str,
     examples: "Mapping[str, list[str]] | None" = None,
-    timeline: Timeline | None = None,
 ) -> FullReport:
-    """Put the whole report together; reads the log for how it went over time, if need be."""
-    if timeline is None:
-        timeline = Timeline()
-        journal.read(run.log_path, timeline.apply)
+    """Put the whole report together."""
     if examples is None:
         examples = _earlier_examples(run)
-    return full(report, plan, progress, timeline, version, examples)
+    return full(report, plan, progress, version, examples)
 
 
 def _earlier_examples(run: "RunDir") -> "Mapping[str, list[str]]":
@@ -147,19 +142,18 @@ def _earlier_examples(run: "RunDir") -> "Mapping[str, list[str]]":
     return {one.reason: list(one.examples) for one in earlier.failures}
 
 
-def write(  # noqa: PLR0913, PLR0917 - the same
+def write(
     run: "RunDir",
     report: reports.Report,
     plan: "Plan",
     progress: "Progress",
     version: str,
     examples: "Mapping[str, list[str]] | None" = None,
-    timeline: Timeline | None = None,
 ) -> None:
-    """Write report.json, report.html and report.md; `timeline`, where the log was read for it."""
+    """Write report.json, report.html and report.md."""
     from bulkdelete.render import html, markdown  # noqa: PLC0415 - jinja2 is slow to import
 
-    found = whole(run, report, plan, progress, version, examples, timeline)
+    found = whole(run, report, plan, progress, version, examples)
     text = msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
     files.replace(run.report_path, stamps.stamp(text))
     facts = msgspec.to_builtins(found, builtin_types=())

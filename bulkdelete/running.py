@@ -108,7 +108,8 @@ async def _send(  # noqa: PLR0913, PLR0917 - what a start is made of
     hear: "Hear | None",
     wall: Callable[[], float],
 ) -> "reports.Report":
-    progress, reader = job.run.progress(plan)
+    # In a thread: a signal need not wait until a long log is read.
+    progress, reader = await asyncio.to_thread(job.run.progress, plan)
     key = job.run.own_key(plan, progress.header)
     start = Start(
         plan=plan,

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bulkdelete.core.progress import Progress
-    from bulkdelete.core.timeline import Timeline
 
 MOST_PARTS = 50
 MOST_REASONS = 40
@@ -62,13 +61,12 @@ def full(
     report: Report,
     plan: Plan,
     progress: "Progress",
-    timeline: "Timeline",
     tool: str,
     examples: "Mapping[str, list[str]]",
 ) -> FullReport:
     """Put the whole report together."""
     reasons = progress.reasons.most_common()
-    bound = plan.bound
+    bound, timeline = plan.bound, progress.timeline
     short = msgspec.structs.replace(
         bound,
         format=_different(bound.format),

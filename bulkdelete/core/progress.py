@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core.model import Span, State
+from bulkdelete.core.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -109,6 +110,7 @@ class Progress:
     accepted_ids: int = 0
     finished_seconds: float = 0.0
     last_at: float = 0.0
+    timeline: Timeline = field(default_factory=Timeline)
 
     def __post_init__(self) -> None:
         self.states = bytearray(self.chunks)
@@ -123,6 +125,7 @@ class Progress:
         """Apply one durable record; IntegrityError when it contradicts what came before."""
         try:
             self._apply(record)
+            self.timeline.apply(record)
         except (KeyError, ValueError) as error:
             raise log.corrupt("a record holds what cannot be") from error
 

@@ -15,11 +15,12 @@ from bulkdelete.core import checkpoint as log
 from bulkdelete.core.model import Span, State
 from bulkdelete.core.prefix import Place
 from bulkdelete.core.progress import PieceState, Progress, Requests
+from bulkdelete.core.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class _Piece(msgspec.Struct, frozen=True, array_like=True):
@@ -66,6 +67,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     accepted_ids: int
     finished_seconds: float
     last_at: float
+    timeline: Timeline
 
     @classmethod
     def take(cls, progress: Progress, place: Place, tool: str) -> "Snapshot":
@@ -94,6 +96,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             accepted_ids=progress.accepted_ids,
             finished_seconds=progress.finished_seconds,
             last_at=progress.last_at,
+            timeline=progress.timeline.copy(),
         )
 
     def progress(self) -> Progress:
@@ -116,6 +119,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             accepted_ids=self.accepted_ids,
             finished_seconds=self.finished_seconds,
             last_at=self.last_at,
+            timeline=self.timeline.copy(),
         )
         found.states[:] = self.states
         found.reasons.update(self.reasons)

@@ -5,22 +5,21 @@ most `BUCKETS` buckets; when the run outgrows them, two become one and the width
 report of a million chunks is as small as one of a thousand.
 """
 
-from dataclasses import dataclass, field
+from copy import copy
 from math import log2
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from bulkdelete.core import checkpoint as log
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 BUCKETS = 240
 MOST_BANDS = 200
 _FINE = 4
 _BINS = 20 * _FINE
 """Latencies are counted in bins of a quarter of an octave, up to 17 minutes."""
+
+_LONGEST = 1e12
+"""Seconds that a run is believed to have lasted, whatever clocks said."""
 
 
 class Band(msgspec.Struct, kw_only=True):
@@ -66,17 +65,21 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     p95_ms: tuple[int, ...]
 
 
-@dataclass(slots=True)
-class _Bucket:
+class Bucket(msgspec.Struct, array_like=True):
+    """What was counted in `width` seconds; `area`: requests in flight times seconds.
+
+    `bins`: how many answers took so long, by the number of the bin.
+    """
+
     accepted_ids: int = 0
     requests: int = 0
     throttled: int = 0
     retries: int = 0
     in_doubt: int = 0
     area: float = 0.0
-    bins: list[int] = field(default_factory=lambda: [0] * _BINS)
+    bins: dict[int, int] = {}
 
-    def add(self, other: "_Bucket") -> None:
+    def add(self, other: "Bucket") -> None:
         """Take in what another one counted."""
         self.accepted_ids += other.accepted_ids
         self.requests += other.requests
@@ -84,55 +87,64 @@ class _Bucket:
         self.retries += other.retries
         self.in_doubt += other.in_doubt
         self.area += other.area
-        self.bins = [a + b for a, b in zip(self.bins, other.bins, strict=True)]
+        for number, count in other.bins.items():
+            self.bins[number] = self.bins.get(number, 0) + count
 
     def percentile(self, share: float) -> int:
         """Return the upper edge of the bin that holds it, in ms."""
-        total = sum(self.bins)
+        wanted = share * sum(self.bins.values())
         seen = 0
-        for number, count in enumerate(self.bins):
-            seen += count
-            if total and seen >= share * total:
+        for number in sorted(self.bins):
+            seen += self.bins[number]
+            if seen >= wanted:
                 return round(2 ** ((number + 1) / _FINE) - 1)
         return 0
 
 
-class Timeline:
-    """Takes the records of a log, in order."""
+class Timeline(msgspec.Struct, kw_only=True):
+    """Takes the records of a log, in order.
 
-    def __init__(self) -> None:
-        self.width = 1.0
-        self.bands: list[Band] = []
-        self.dropped = 0
-        self._buckets: list[_Bucket] = []
-        self._now = 0.0
-        self._out = 0
+    `now`: the seconds spent sending, so far; `out`: how many requests are in flight.
+    """
 
-    def witness(self, _: object, group: "Iterable[log.Record]", __: str) -> None:
-        """Take the next commit group, as whoever replays a log tells it."""
-        for record in group:
-            self.apply(record)
+    width: float = 1.0
+    bands: list[Band] = []
+    dropped: int = 0
+    buckets: list[Bucket] = []
+    now: float = 0.0
+    out: int = 0
+
+    def copy(self) -> "Timeline":
+        """Return one that later records change nothing in."""
+        return Timeline(
+            width=self.width,
+            bands=[*self.bands[:-1], *map(copy, self.bands[-1:])],
+            dropped=self.dropped,
+            buckets=[msgspec.structs.replace(one, bins=one.bins.copy()) for one in self.buckets],
+            now=self.now,
+            out=self.out,
+        )
 
     def apply(self, record: log.Record) -> None:
         """Take the next record."""
         match record:
+            case log.Intent() if self.bands:
+                bucket = self._move(record.at)
+                self.out += 1
+                bucket.retries += record.attempt > 1
+            case log.Outcome() if self.bands:
+                bucket = self._move(record.at)
+                self.out -= 1
+                self._answer(record, bucket)
             case log.Start():
                 self._begin(record)
-            case log.Intent() if self.bands:
-                self._move(record.at)
-                self._out += 1
-                self._at().retries += record.attempt > 1
-            case log.Outcome() if self.bands:
-                self._move(record.at)
-                self._out -= 1
-                self._answer(record)
             case log.Stop() | log.Seal() if self.bands:
                 self._end(record)
 
     def _begin(self, record: log.Start) -> None:
         if self.bands and self.bands[-1].how == "open":
             self.bands[-1].how = "crashed"
-        self._out = 0
+        self.out = 0
         self.bands.append(
             Band(
                 at=record.at,
@@ -141,8 +153,8 @@ class Timeline:
                 in_flight=record.in_flight,
                 todo=record.todo,
                 torn=record.torn,
-                begin=self._now,
-                end=self._now,
+                begin=self.now,
+                end=self.now,
                 settings=record.settings,
             )
         )
@@ -160,8 +172,7 @@ class Timeline:
         else:
             band.how = "sealed"
 
-    def _answer(self, record: log.Outcome) -> None:
-        bucket = self._at()
+    def _answer(self, record: log.Outcome, bucket: Bucket) -> None:
         if record.verdict in {"accepted", "partial"}:
             ids = record.hi - record.lo - len(record.bad)
             bucket.accepted_ids += ids
@@ -170,47 +181,47 @@ class Timeline:
         bucket.in_doubt += record.verdict == "ambiguous"
         if record.verdict not in {"failed", "withdrawn"}:
             bucket.requests += 1
-            bucket.bins[min(_BINS - 1, int(_FINE * log2(max(0.0, record.ms) + 1)))] += 1
+            number = min(_BINS - 1, int(_FINE * log2(max(0.0, record.ms) + 1)))
+            bucket.bins[number] = bucket.bins.get(number, 0) + 1
 
-    def _move(self, at: float) -> None:
-        """Let the time go by until `at`, with as many in flight as are out."""
-        band = self.bands[-1]
-        then = max(self._now, band.begin + at - band.at)
-        for bucket, seconds in self._between(self._now, then):
-            bucket.area += seconds * self._out
-        self._now = band.end = then
+    def _move(self, at: float) -> Bucket:
+        """Let the time go by until `at`, with as many in flight as are out; return its bucket."""
+        band, begin = self.bands[-1], self.now
+        end = max(begin, band.begin + at - band.at)
+        number = int(begin / self.width)
+        if end < (number + 1) * self.width and number < len(self.buckets):
+            bucket = self.buckets[number]  # nearly always the same one as before
+            bucket.area += (end - begin) * self.out
+        else:
+            end = min(end, _LONGEST)
+            bucket = self._cross(begin, end)
+        self.now = band.end = end
+        return bucket
 
-    def _between(self, begin: float, end: float) -> "Iterator[tuple[_Bucket, float]]":
-        """Yield the buckets between two times, each with its seconds; makes room for them."""
+    def _cross(self, begin: float, end: float) -> Bucket:
+        """Share the time between two moments out among their buckets; makes room for them."""
         while end >= BUCKETS * self.width:
             self._halve()
         number = int(begin / self.width)
         while number * self.width <= end:
-            if number == len(self._buckets):
-                self._buckets.append(_Bucket())
+            if number == len(self.buckets):
+                self.buckets.append(Bucket())
             low, high = number * self.width, (number + 1) * self.width
-            yield self._buckets[number], max(0.0, min(end, high) - max(begin, low))
+            self.buckets[number].area += max(0.0, min(end, high) - max(begin, low)) * self.out
             number += 1
+        return self.buckets[int(end / self.width)]
 
     def _halve(self) -> None:
-        for number in range(0, len(self._buckets) - 1, 2):
-            self._buckets[number].add(self._buckets[number + 1])
-        self._buckets = self._buckets[::2]
+        for number in range(0, len(self.buckets) - 1, 2):
+            self.buckets[number].add(self.buckets[number + 1])
+        self.buckets = self.buckets[::2]
         self.width *= 2
-
-    def _at(self) -> _Bucket:
-        return self._buckets[int(self._now / self.width)]
-
-    @property
-    def seconds(self) -> float:
-        """The time spent sending, so far."""
-        return self._now
 
     def series(self) -> Series:
         """Return the columns."""
-        buckets = self._buckets
+        buckets = self.buckets
         covered = [
-            min(self.width, max(1e-9, self._now - number * self.width))
+            min(self.width, max(1e-9, self.now - number * self.width))
             for number in range(len(buckets))
         ]
         return Series(

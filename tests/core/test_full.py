@@ -8,7 +8,6 @@ from bulkdelete.core.model import Balance
 from bulkdelete.core.plan import PartFacts, Plan
 from bulkdelete.core.progress import Progress
 from bulkdelete.core.report import Report, Timing, as_dict
-from bulkdelete.core.timeline import Timeline
 from tests.render.test_html import planned
 
 
@@ -30,9 +29,8 @@ def test_what_is_too_much_is_counted_not_listed() -> None:
         requests={},
         timing=Timing(),
     )
-    timeline = Timeline()
-    timeline.apply(log.Start(at=1.0, pid=1, machine="m", in_flight=3, todo=1))
-    found = full(summary, plan, progress, timeline, "1", {"reason-99": ["a", "b", "c", "d"]})
+    progress.timeline.apply(log.Start(at=1.0, pid=1, machine="m", in_flight=3, todo=1))
+    found = full(summary, plan, progress, "1", {"reason-99": ["a", "b", "c", "d"]})
     assert (len(found.plan.parts), found.left_out.parts) == (MOST_PARTS, 1000 - MOST_PARTS)
     assert (len(found.failures), found.left_out.reasons) == (MOST_REASONS, 100 - MOST_REASONS)
     assert found.failures[0].examples == ("a", "b", "c")

@@ -167,7 +167,7 @@ def sealed(text: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [(b'{"format":1', b'{"format":2'), (b'"states":"', b'"states":"AAAA'), (b'"place"', b'"spot"')],
+    [(b'{"format":2', b'{"format":1'), (b'"states":"', b'"states":"AAAA'), (b'"place"', b'"spot"')],
 )
 def test_c5_a_snapshot_of_another_version_is_not_believed(old: bytes, new: bytes) -> None:
     """Nor one that another version of the program made, which may have counted otherwise."""

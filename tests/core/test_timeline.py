@@ -1,6 +1,7 @@
 """How a run went over time: bounded, adding up, and one band for each process start."""
 
 import math
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +9,9 @@ from hypothesis import strategies as st
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core.timeline import BUCKETS, MOST_BANDS, Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def start(at: float, **more: object) -> log.Start:
@@ -59,7 +63,7 @@ def test_one_start() -> None:
     (band,) = timeline.bands
     assert (band.how, band.exit, band.begin, band.end) == ("sealed", 0, 0.0, 3.0)
     assert (band.accepted_ids, band.settings, band.utilisation) == (198, {"rate": "5"}, 0.5)
-    assert (timeline.slots(), timeline.seconds) == ({"gate": 1.5}, 3.0)
+    assert (timeline.slots(), timeline.now) == ({"gate": 1.5}, 3.0)
 
 
 def test_starts_stand_side_by_side() -> None:
@@ -99,7 +103,7 @@ def test_a_million_chunks_or_one_the_size_is_bounded(count: int, step: float) ->
     assert len(series.accepted_ids) <= BUCKETS
     assert sum(series.accepted_ids) == 100 * count
     area = sum(
-        value * min(series.width, timeline.seconds - number * series.width)
+        value * min(series.width, timeline.now - number * series.width)
         for number, value in enumerate(series.in_flight)
     )
     assert area == pytest.approx(count * step, rel=0.01, abs=series.width * 0.01 + 0.01)
@@ -121,15 +125,36 @@ def test_percentiles_of_latency() -> None:
 def test_records_that_say_nothing_of_time() -> None:
     """A header or an approval moves nothing."""
     timeline = of(log.Abandon(at=1.0), start(2.0), log.Abandon(at=9.0))
-    assert (timeline.seconds, len(timeline.series().requests)) == (0.0, 0)
+    assert (timeline.now, len(timeline.series().requests)) == (0.0, 0)
 
 
-def test_a_witness_takes_whole_groups() -> None:
-    """As single records would be taken."""
-    records: list[log.Record] = [start(0.0), intent(0.5)]
-    timeline = Timeline()
-    timeline.witness(None, records, "head")
-    assert timeline.series() == of(*records).series()
+def test_clocks_that_say_what_cannot_be() -> None:
+    """A time beyond all reason is counted as a very long one, and an end is come to."""
+    timeline = of(start(-1.7e308), intent(1.7e308), outcome(1.7e308), intent(0.0))
+    assert (timeline.now, timeline.bands[0].end) == (1e12, 1e12)
+    assert sum(timeline.series().accepted_ids) == 100
+    assert len(timeline.buckets) <= BUCKETS
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from("siopx"), st.floats(0.0, 600.0)), max_size=40))
+def test_a_copy_stays_as_it_was(told: list[tuple[str, float]]) -> None:
+    """Whatever comes later; and what is copied goes on as if it had not been."""
+    kinds: dict[str, Callable[[float], log.Record]] = {
+        "s": start,
+        "i": intent,
+        "o": outcome,
+        "p": lambda at: log.Stop(at=at, code="x", exit=75),
+        "x": lambda at: log.Seal(at=at, exit=0, ids={}, head=""),
+    }
+    records: list[log.Record] = [start(0.0), *(kinds[kind](at) for kind, at in told)]
+    half = len(records) // 2
+    early = of(*records[:half])
+    went_on = early.copy()
+    for record in records[half:]:
+        went_on.apply(record)
+    assert early == of(*records[:half])
+    assert went_on == of(*records)
 
 
 def test_bands_are_bounded() -> None:

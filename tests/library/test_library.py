@@ -2,9 +2,11 @@
 
 import asyncio
 import dataclasses
+import json
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import bulkdelete
 from bulkdelete import events
 from bulkdelete.cli import flags
+from bulkdelete.io import journal
 from bulkdelete.options import RunOptions
 from tests.conftest import ACCOUNT, PASSCODE, Emulate, Program, times_acted
 
@@ -170,6 +173,87 @@ async def test_cancelling_twice_ends_at_once(program: Program, emulate: Emulate)
     (run_dir,) = (program.place / "runs").iterdir()
     report = await bulkdelete.status(run_dir)
     assert (report.ids["ambiguous"], report.ids["unsent"]) == (100, 200)
+
+
+async def test_cancelling_waits_for_no_log(
+    program: Program, emulate: Emulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the log of an earlier start is: nothing was sent, and nothing has to end."""
+    emulator = await emulate()
+    path, _ = program.ids(300)
+    options: Any = {
+        "endpoint": program.url,
+        "runs_dir": program.place / "runs",
+        "yes": True,
+        "max_deletes": 300,
+        "credentials": WHO,
+    }
+    with pytest.raises(bulkdelete.Stopped):
+        await bulkdelete.run(path, hold_after=100, **options)
+    reading, on = threading.Event(), threading.Event()
+    replay = journal.replay
+
+    def slow(*args: Any) -> None:  # noqa: ANN401 - what it stands for takes
+        reading.set()
+        assert on.wait(30)
+        replay(*args)
+
+    monkeypatch.setattr(journal, "replay", slow)
+    task = asyncio.create_task(bulkdelete.run(path, **options))
+    try:
+        assert await asyncio.to_thread(reading.wait, 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 20)
+        assert not on.is_set()
+    finally:
+        on.set()
+    monkeypatch.undo()
+    assert (await bulkdelete.run(path, **options)).exit_code == 0
+    assert emulator.state.stats()["requests"] == 3
+
+
+async def test_a_stop_reads_only_what_no_snapshot_is_of(
+    program: Program, emulate: Emulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long a run went on so far adds nothing to how long its report is waited for."""
+    monkeypatch.setattr(journal, "SNAPSHOT_AFTER", 16_384)
+    await emulate()
+    path, _ = program.ids(400)
+    records: list[int] = []
+    replay = journal.replay
+
+    def counted(file: Any, reader: Any, apply: Any, witness: Any = None) -> None:  # noqa: ANN401
+        records.append(0)
+
+        def one(record: Any) -> None:  # noqa: ANN401
+            records[-1] += 1
+            apply(record)
+
+        replay(file, reader, one, witness)
+
+    monkeypatch.setattr(journal, "replay", counted)
+    with pytest.raises(bulkdelete.Stopped):
+        await bulkdelete.run(
+            path,
+            endpoint=program.url,
+            runs_dir=program.place / "runs",
+            yes=True,
+            max_deletes=400,
+            chunk_size=1,
+            hold_after=390,
+            credentials=WHO,
+        )
+    (run_dir,) = (program.place / "runs").iterdir()
+    assert len(records) == 2  # before the first request, and for the report
+    assert 0 < records[1] < 100
+    report = json.loads((run_dir / "report.json").read_bytes())
+    assert sum(report["series"]["accepted_ids"]) == report["ids"]["accepted"] >= 390
+    (run_dir / "checkpoint.snapshot").unlink()
+    await bulkdelete.report(run_dir)
+    assert records[2] > 780
+    again = json.loads((run_dir / "report.json").read_bytes())
+    assert {**again, "checksum": "", "reason": report["reason"]} == {**report, "checksum": ""}
 
 
 async def test_a_listener_that_fails_stops_nothing(program: Program, emulate: Emulate) -> None:
