@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.layout import Reading
     from bulkdelete.core.selection import Selector
+    from bulkdelete.core.sieve import Fault
     from bulkdelete.core.sketch import Sketcher
     from bulkdelete.core.spills import Entries
     from bulkdelete.reading import Part
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 class Census:
     """What a first pass finds: `repeats`, and the hash of each part as it was then."""
 
-    def __init__(self, memory: int, place: "Path | None") -> None:
+    def __init__(self, memory: int, place: "Path | None", fault: "Fault | None" = None) -> None:
+        self._fault = fault
         self._memory = memory
         self._place = place
         self.sums: list[str] = []
@@ -70,7 +72,7 @@ class Census:
         stream = batches(part, layout, hasher=hasher, keep_cells=selector is not None, arrays=True)
         async with aclosing(stream):
             async for batch in stream:
-                for one in sift(batch, selector).kinds():
+                for one in sift(batch, selector, self._fault).kinds():
                     spills[one.kind].add(one.data, len(one.ids))
         self.sums.append(hasher.hexdigest())
 

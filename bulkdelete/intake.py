@@ -19,7 +19,7 @@ from bulkdelete.core.anomaly import Night, check_anomaly
 from bulkdelete.core.plan import Plan, changes
 from bulkdelete.core.target import is_loopback
 from bulkdelete.core.urls import MASK, Url, url_of
-from bulkdelete.errors import UsageError
+from bulkdelete.errors import BulkdeleteError, UsageError
 from bulkdelete.io import files, source
 from bulkdelete.io.rundir import Draft, RunDir
 from bulkdelete.planning import Planned, Wish
@@ -178,6 +178,14 @@ def check_limits(plan: Plan, settings: Settings) -> None:
     guards.check_size(plan.counts, settings.max_deletes, settings.expect_count)
     guards.check_percent(plan.counts, settings.max_percent, settings.population)
     guards.check_age(plan.list_time, time.time(), settings.max_list_age)
+
+
+def target_of(run_dir: Path) -> str | None:
+    """Return the target of a plan that was made earlier; None when it cannot be read."""
+    try:
+        return RunDir(run_dir).plan().bound.target
+    except (BulkdeleteError, OSError):
+        return None  # who reads it next says why
 
 
 def parts_of(run: RunDir, plan: Plan, moved: Sequence[str] = ()) -> tuple[Part, ...]:

@@ -33,6 +33,7 @@ from bulkdelete.intake import (
     not_kept,
     parts_of,
     refuse_emulator,
+    target_of,
 )
 from bulkdelete.io.columnar import check_extra
 from bulkdelete.io.rundir import KILL_FILE, RunDir
@@ -126,7 +127,7 @@ async def apply(
 ) -> Report:
     """Send (or resume) a plan that was made earlier: exactly that plan."""
     check_names(options, ApplyOptions)
-    chose = chosen(settings, options, credentials)
+    chose = chosen(settings, options, credentials, target_of(Path(run_dir)))
     consent(options).check(chose)
     dry_run = options.get("dry_run", False)
 
@@ -220,7 +221,7 @@ async def verify(
     _quiet()
     check_names(options, VerifyOptions)
     wish = _wish(options)
-    chose = chosen(settings, how_to_ask(options), credentials)
+    chose = chosen(settings, how_to_ask(options), credentials, target_of(Path(run_dir)))
     found = RunDir(Path(run_dir), chose.key_file)
     found.check()
     made = found.plan()

@@ -24,8 +24,9 @@ Place = str | PathLike[str]
 
 
 class PlaceOptions(TypedDict, total=False):
-    """Account and host."""
+    """Vendor, account and host."""
 
+    target: str
     region: str
     endpoint: str
     account_id: str
@@ -179,13 +180,17 @@ def chosen(
     settings: Settings | None,
     options: "Mapping[str, object]",
     credentials: "Credentials | None" = None,
+    planned: str | None = None,
 ) -> Settings:
-    """Return the settings that were given, or those that the options make."""
+    """Return the settings that were given, or those that the options make.
+
+    `planned` is the target of the plan that they are for, if there is one.
+    """
     named = {name: value for name, value in options.items() if name in FIELDS}
     if settings is None:
         if credentials is not None:
             named.setdefault("account_id", credentials.account)
-        return resolve(as_flags(named), {}, {})
+        return resolve(as_flags(named), {}, {}, planned)
     if twice := sorted(named.keys() - {"protect"}):
         raise UsageError("settings", f"settings are given, and options besides: {twice[0]}")
     return settings

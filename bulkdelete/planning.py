@@ -19,6 +19,7 @@ from bulkdelete.core import index as codes
 from bulkdelete.core import plan as plans
 from bulkdelete.core.activity import ActivityColumn
 from bulkdelete.core.chunks import Chunker
+from bulkdelete.core.columns import NAMES
 from bulkdelete.core.damage import Detector, Finding
 from bulkdelete.core.dedup import MemoryFullError, Seen, SeenIds
 from bulkdelete.core.digests import FileHash, keyed, leaf
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from bulkdelete.core.columns import Names
     from bulkdelete.core.sketch import Sketch
     from bulkdelete.core.target import Target
 
@@ -127,7 +129,7 @@ async def make_plan(wish: Wish, key: bytes, *, tool: str, created: float) -> Pla
     Read once, or twice when its IDs do not fit into memory. `key` is the run's; `created` a time of
     day in seconds.
     """
-    rules, lists = await _protect_rules(wish.protect)
+    rules, lists = await _protect_rules(wish.protect, wish.reading.names)
     chosen = None if wish.selection.sample is None else await _sample(wish)
     sketcher = _sketcher(wish.sketch_seed)
     try:
@@ -137,7 +139,7 @@ async def make_plan(wish: Wish, key: bytes, *, tool: str, created: float) -> Pla
         await survey.read_all()
     except MemoryFullError:
         sketcher = _sketcher(wish.sketch_seed)
-        census = Census(wish.memory // _SHARE, wish.scratch)
+        census = Census(wish.memory // _SHARE, wish.scratch, wish.target.fault)
         seen = await census.take(wish.parts, wish.reading, _selector(wish, chosen), sketcher)
         survey = _Survey(wish, key, rules, seen, _selector(wish, chosen), created)
         await survey.read_all()
@@ -199,7 +201,7 @@ class _Survey:
         self._excluded = 0
         self._list_times: list[float] = []
         self._before = 0
-        self._detectors = {kind: Detector(kind) for kind in Kind}
+        self._detectors = {kind: Detector(kind, wish.target.unlike) for kind in Kind}
 
     async def read_all(self) -> None:
         """Read the parts, one after the other."""
@@ -222,6 +224,7 @@ class _Survey:
         if layout.empty:
             self._parts.append(await _empty_part(part))
             return
+        self._check_kind(part, layout)
         if self._layouts and self._layouts[0].kind is not layout.kind:
             raise UsageError(
                 "mixed_kinds",
@@ -260,6 +263,17 @@ class _Survey:
             await self._check_own(part, layout)
         self._parts.append(await _facts(part, hasher, self._index.records - before))
 
+    def _check_kind(self, part: Part, layout: Layout) -> None:
+        """Refuse a kind of ID that the target does not take."""
+        target = self._wish.target
+        for kind in Kind if layout.kind is None else (layout.kind,):
+            if kind not in target.kinds:
+                raise UsageError(
+                    "kind_not_taken",
+                    f"{part.name} holds IDs of the kind {kind}, and {target.title} takes none",
+                    f"it takes: {' '.join(target.kinds)}",
+                )
+
     async def _check_own(self, part: Part, layout: Layout) -> None:
         """Refuse an outcome file of our own that must not be sent, or not any more."""
         for state, until in sorted(await own_marks(part, layout), key=_gravest_first):
@@ -296,7 +310,7 @@ class _Survey:
 
     def _others(self, part: Part, batch: Batch) -> dict[int, int]:
         """Find what is not planned: position -> code."""
-        sifted = sift(batch, self._selector)
+        sifted = sift(batch, self._selector, self._wish.target.fault)
         for position in sorted(sifted.out):
             self._leave_out(part, batch, position, sifted.out[position])
         others = dict.fromkeys(sifted.out, codes.OUT)
@@ -463,6 +477,9 @@ def said(reading: Reading) -> plans.Reading:
         id_type=reading.id_type.value if reading.id_type else None,
         explode=reading.explode,
         normal=reading.normal,
+        names=()
+        if reading.names == NAMES
+        else tuple((name, found.kind.value, found.is_list) for name, found in reading.names),
     )
 
 
@@ -543,14 +560,14 @@ def _example(batch: Batch, position: int) -> str:
 
 
 async def _protect_rules(
-    paths: "Sequence[Path]",
+    paths: "Sequence[Path]", names: "Names"
 ) -> "tuple[list[ProtectRules], tuple[plans.Protected, ...]]":
     """Read the protect lists; InputError when one cannot be read or protects nothing."""
     all_rules, lists = [], []
     for path in paths:
         rules = ProtectRules()
         hasher = FileHash()
-        entries = await _protect_list(Part(path, str(path)), rules, hasher)
+        entries = await _protect_list(Part(path, str(path)), rules, hasher, names)
         if not entries:
             raise InputError(
                 "protect_empty",
@@ -563,9 +580,9 @@ async def _protect_rules(
     return all_rules, tuple(lists)
 
 
-async def _protect_list(part: Part, rules: ProtectRules, hasher: FileHash) -> int:
+async def _protect_list(part: Part, rules: ProtectRules, hasher: FileHash, names: "Names") -> int:
     """Add one list's entries to `rules` and return how many there are."""
-    layout, kinds = await _protect_layout(part)
+    layout, kinds = await _protect_layout(part, names)
     # One column under a header is a file of lines, too: rather protect more than less.
     wildcards = not layout.is_json and layout.width == 1
     # A first line that is no known header may be an entry that somebody wants protected.
@@ -586,12 +603,12 @@ async def _protect_list(part: Part, rules: ProtectRules, hasher: FileHash) -> in
     return entries
 
 
-async def _protect_layout(part: Part) -> tuple[Layout, tuple[Kind, ...]]:
+async def _protect_layout(part: Part, names: "Names") -> tuple[Layout, tuple[Kind, ...]]:
     """Return a list's layout, and the kinds of its entries (empty: each entry says its own)."""
     try:
-        layout = await layout_of(part, Reading())
+        layout = await layout_of(part, Reading(names=names))
     except UsageError as error:
         if error.code != "id_type_needed":
             raise
-        return await layout_of(part, Reading(id_type=Kind.IDENTITY)), tuple(Kind)
+        return await layout_of(part, Reading(id_type=Kind.IDENTITY, names=names)), tuple(Kind)
     return layout, ()

@@ -10,6 +10,7 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from bulkdelete.core.chunks import Chunker
+from bulkdelete.core.columns import NAMES, Meaning
 from bulkdelete.core.layout import Format, Layout, Reading, sniff
 from bulkdelete.core.model import Kind, State
 from bulkdelete.core.outcomes import MARKER, read_mark, unescape
@@ -203,6 +204,8 @@ def reading_of(plan: "Plan") -> Reading:
         id_type=Kind(said.id_type) if said.id_type else None,
         explode=said.explode,
         normal=said.normal,
+        names=tuple((name, Meaning(Kind(kind), is_list)) for name, kind, is_list in said.names)
+        or NAMES,
     )
 
 

@@ -79,9 +79,14 @@ def matching(
             if run.run_id.startswith(stem(wish) + "-"):
                 raise
             continue  # another input's damage is not this job's business
-        if plan.bound.account == wish.account and not plan.draft and _same(plan, wish, sums):
+        if _of(plan, wish) and not plan.draft and _same(plan, wish, sums):
             return RunDir(run.path, settings.key_file)
     return None
+
+
+def _of(plan: "Plan", wish: "Wish") -> bool:
+    bound = plan.bound
+    return (bound.target, bound.account) == (wish.target.name, wish.account)
 
 
 def _same(plan: "Plan", wish: "Wish", sums: "tuple[str, ...]") -> bool:
@@ -100,7 +105,8 @@ def nights(inputs: "tuple[str, ...]", settings: "Settings") -> list[Night]:
     for run in runs_in(settings.runs_dir):
         try:
             plan = run.plan()
-            if plan.inputs == inputs and plan.bound.account == settings.account:
+            said = (plan.inputs, plan.bound.target, plan.bound.account)
+            if said == (inputs, settings.target.name, settings.account):
                 progress, _ = run.progress(plan)
                 if progress.seal is not None and plan.counts.planned:
                     found.append(Night.of(plan.counts, run.sketch()))
@@ -188,6 +194,7 @@ async def quick_differences(
         changed.append("a protect list")
     bound = plan.bound
     pairs = {
+        "the target": (wish.target.name, bound.target),
         "the account": (wish.account, bound.account),
         "the region or endpoint": (wish.host, bound.host),
         "the environment of the profile": (wish.environment, bound.environment),

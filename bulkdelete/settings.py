@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +21,11 @@ from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.live import FASTEST, MOST_IN_FLIGHT, SLOWEST
 from bulkdelete.core.model import MAX_IDS_PER_CHUNK, Kind
 from bulkdelete.core.selection import NORMAL, Condition, Selection
-from bulkdelete.core.target import CLEVERTAP, Target, is_loopback, is_private
+from bulkdelete.core.target import Target, is_loopback, is_private
 from bulkdelete.core.times import Window, instant
 from bulkdelete.errors import UsageError
 from bulkdelete.io import files
+from bulkdelete.targets import FIRST, find
 
 PREFIX = "BULKDELETE_"
 CONFIG_FILE = "bulkdelete.toml"
@@ -258,8 +259,10 @@ class _Field:
 
 
 _MOST = 10**12
+_BY_TARGET = "?"
 FIELDS: Final[Mapping[str, _Field]] = {
-    "id_type": _Field(_choice("identity", "guid")),
+    "target": _Field(_text, FIRST, place=True),
+    "id_type": _Field(_text),
     "column": _Field(_text),
     "no_header": _Field(_flag, default=False),
     "explode": _Field(_flag, default=False),
@@ -279,15 +282,15 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "seed": _Field(_number(0, _MOST, int), only="flag"),
     "region": _Field(_text, place=True),
     "endpoint": _Field(_text, place=True),
-    "account_id": _Field(_text, env="CLEVERTAP_ACCOUNT_ID", place=True),
+    "account_id": _Field(_text, env=_BY_TARGET, place=True),
     "environment": _Field(_text, only="profile"),
     "signers": _Field(_path, only="profile"),
     "signatures": _Field(_number(1, 9, int), only="profile"),
     "passcode_file": _Field(_path),
-    "max_in_flight": _Field(_number(1, MOST_IN_FLIGHT, int), CLEVERTAP.in_flight),
+    "max_in_flight": _Field(_number(1, MOST_IN_FLIGHT, int)),
     "leave_free": _Field(_number(0, MOST_IN_FLIGHT, int), 0),
     "rate": _Field(_number(SLOWEST, FASTEST)),
-    "chunk_size": _Field(_number(1, MAX_IDS_PER_CHUNK, int), MAX_IDS_PER_CHUNK),
+    "chunk_size": _Field(_number(1, MAX_IDS_PER_CHUNK, int)),
     "memory": _Field(_size, 512 << 20),
     "protect": _Field(_paths, ()),
     "max_deletes": _Field(_number(1, _MOST, int), ceiling=True),
@@ -318,6 +321,8 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "heartbeat": _Field(_hook),
     "otel": _Field(_flag, default=False),
 }
+"""All settings; what depends on the target is put in by `_fields`."""
+
 _ELSEWHERE = {"PROFILE", "LOG_FORMAT", "LOG_LEVEL", "QUIET", "NO_COLOR"}
 
 
@@ -325,19 +330,53 @@ _ELSEWHERE = {"PROFILE", "LOG_FORMAT", "LOG_LEVEL", "QUIET", "NO_COLOR"}
 
 
 def resolve(
-    flags: Mapping[str, Any], environment: Mapping[str, str], profile: Mapping[str, Any]
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    profile: Mapping[str, Any],
+    planned: str | None = None,
 ) -> Settings:
     """Put the settings together; UsageError names the flag, variable or key at fault.
 
-    `flags` maps names to what was given on the command line (None: not given).
+    `flags` maps names to what was given on the command line (None: not given); `planned` is the
+    target of the plan that they are for, if there is one.
     """
     _check_variables(environment)
+    chosen = FIELDS["target"]
+    if planned is not None:
+        chosen = replace(chosen, default=planned)
+    target = find(_value("target", chosen, flags.get("target"), environment, profile))
     values = {
         name: _value(name, one, flags.get(name), environment, profile)
-        for name, one in FIELDS.items()
+        for name, one in _fields(target).items()
     }
-    host = _host(values, by_flag=flags.get("endpoint") is not None)
-    return _settings(values, host)
+    host = _host(target, values, by_flag=flags.get("endpoint") is not None)
+    return _settings(target, values, host)
+
+
+def _fields(target: Target) -> Mapping[str, _Field]:
+    """Return how each setting is read, where it goes to this target."""
+    fastest = FASTEST if target.rate is None else target.rate
+    return {
+        **FIELDS,
+        "id_type": _Field(_kind(target)),
+        "account_id": replace(FIELDS["account_id"], env=target.account_variable),
+        "max_in_flight": replace(FIELDS["max_in_flight"], default=target.in_flight),
+        "rate": _Field(_number(SLOWEST, fastest), target.rate),
+        "chunk_size": _Field(_number(1, target.max_ids, int), target.max_ids),
+    }
+
+
+def _kind(target: Target) -> Callable[[Any], Kind]:
+    """Return what reads a kind of ID, by the program's word for it or the vendor's."""
+
+    def parse(value: Any) -> Kind:  # noqa: ANN401 - text, or any value of TOML
+        kind = target.kind_of(value) if isinstance(value, str) else None
+        if kind is None:
+            words = dict.fromkeys([*target.kinds, *target.kinds.values()])
+            raise ValueError(f"one of {', '.join(words)} is wanted")
+        return kind
+
+    return parse
 
 
 def _value(
@@ -424,7 +463,7 @@ def _check_variables(environment: Mapping[str, str]) -> None:
             )
 
 
-def _settings(values: Mapping[str, Any], host: str | None) -> Settings:
+def _settings(target: Target, values: Mapping[str, Any], host: str | None) -> Settings:
     if values["leave_free"] >= values["max_in_flight"]:
         raise UsageError("leave_free", "--leave-free leaves no slot of --max-in-flight to use")
     if (values["max_percent"] is None) != (values["population"] is None):
@@ -445,7 +484,7 @@ def _settings(values: Mapping[str, Any], host: str | None) -> Settings:
     plain = {
         name: value
         for name, value in values.items()
-        if name in Settings.__dataclass_fields__ and name != "reading"
+        if name in Settings.__dataclass_fields__ and name not in {"reading", "target"}
     }
     # Who names signers wants a signature.
     plain["signatures"] = values["signatures"] or (1 if values["signers"] else 0)
@@ -460,12 +499,13 @@ def _settings(values: Mapping[str, Any], host: str | None) -> Settings:
             encoding=values["encoding"],
             column=values["column"],
             header=not values["no_header"],
-            id_type=Kind(values["id_type"]) if values["id_type"] else None,
+            id_type=values["id_type"],
             explode=values["explode"],
             normal=tuple(way for way in NORMAL if values[way]),
+            names=target.columns,
         ),
         selection=_selection(values),
-        target=CLEVERTAP,
+        target=target,
         host=host,
         account=account,
     )
@@ -485,39 +525,31 @@ def _selection(values: Mapping[str, Any]) -> Selection:
 
 # --- where it goes ---
 
-_DASHBOARD = re.compile(r"(?:([a-z0-9]+)\.)?dashboard\.clevertap\.com")
 
-
-def _host(values: Mapping[str, Any], *, by_flag: bool) -> str | None:
+def _host(target: Target, values: Mapping[str, Any], *, by_flag: bool) -> str | None:
     region, endpoint = values["region"], values["endpoint"]
     if endpoint is None:
-        return None if region is None else _of_region(region)
-    host = endpoint_host(endpoint)
-    if region is not None and _of_region(region) != host:
+        return None if region is None else _of_region(target, region)
+    host = endpoint_host(target, endpoint)
+    if region is not None and _of_region(target, region) != host:
         raise UsageError("two_places", "--region and --endpoint name different places; give one")
-    if host not in CLEVERTAP.regions.values() and not by_flag:
+    if host not in target.regions.values() and not by_flag:
         raise UsageError(
             "endpoint", "an endpoint outside the region table is given by --endpoint, or not at all"
         )
     return host
 
 
-def _of_region(region: str) -> str:
+def _of_region(target: Target, region: str) -> str:
     with suppress(ValueError):
-        region = _of_dashboard(urlsplit(region).hostname or "") or region
-    if region not in CLEVERTAP.regions:
-        known = " ".join(CLEVERTAP.regions)
+        region = target.dashboard(urlsplit(region).hostname or "") or region
+    if region not in target.regions:
+        known = " ".join(target.regions)
         raise UsageError("region", f"there is no such region; there are: {known}")
-    return CLEVERTAP.regions[region]
+    return target.regions[region]
 
 
-def _of_dashboard(host: str) -> str | None:
-    """Return the region that a dashboard's host name means, None when it is no dashboard's."""
-    found = _DASHBOARD.fullmatch(host)
-    return None if found is None else found[1] or "eu1"
-
-
-def endpoint_host(endpoint: str) -> str:
+def endpoint_host(target: Target, endpoint: str) -> str:
     """Return the base URL that an endpoint or dashboard address means; UsageError if none."""
     try:
         parts = urlsplit(endpoint)
@@ -525,8 +557,8 @@ def endpoint_host(endpoint: str) -> str:
     except ValueError as error:
         raise UsageError("endpoint", "--endpoint is not a URL") from error
     name = parts.hostname or ""
-    if region := _of_dashboard(name):
-        return _of_region(region)
+    if region := target.dashboard(name):
+        return _of_region(target, region)
     if parts.scheme not in {"http", "https"} or not name or parts.username or parts.query:
         raise UsageError("endpoint", "--endpoint wants https://HOST (or http:// for loopback)")
     if parts.scheme == "http" and not is_loopback(name):
@@ -559,16 +591,17 @@ def credentials(settings: Settings, environment: MutableMapping[str, str]) -> Cr
         raise UsageError(
             "account_missing",
             "the account is not named; nothing was sent",
-            "set CLEVERTAP_ACCOUNT_ID or give --account-id",
+            f"set {settings.target.account_variable} or give --account-id",
         )
-    passcode = environment.pop("CLEVERTAP_PASSCODE", None)
+    variable = settings.target.secret_variable
+    passcode = environment.pop(variable, None)
     if settings.passcode_file is not None:
         passcode = files.read_secret(settings.passcode_file, "the passcode file")
     if passcode is None:
         raise UsageError(
             "passcode_missing",
             "there is no passcode; nothing was sent",
-            "set CLEVERTAP_PASSCODE or give --passcode-file",
+            f"set {variable} or give --passcode-file",
         )
     return Credentials(settings.account, _visible(passcode, "the passcode"))
 

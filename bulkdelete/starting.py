@@ -191,6 +191,8 @@ class Start:
             )
         if self.progress.abandoned:
             raise UsageError("abandoned", "this run was abandoned; nothing was sent")
+        if self.settings.target.name != self.plan.bound.target:
+            raise other_target(self.plan.bound.target, "sent")
         if self.credentials and self.credentials.account != self.plan.bound.account:
             raise IntegrityError(
                 "other_account",
@@ -235,6 +237,7 @@ class Start:
             journal=journal,
             wall=wall,
             leave_free=settings.leave_free,
+            fastest=settings.target.rate,
             counts=self.plan.counts,
             progress=self.progress,
         )
@@ -289,6 +292,15 @@ class Start:
                 slots=meter.slots(),
             )
         )
+
+
+def other_target(planned: str, done: str) -> IntegrityError:
+    """Return the refusal to use a plan with another target than its own."""
+    return IntegrityError(
+        "other_target",
+        f"the plan is for the target {planned}, not for the one named now; nothing was {done}",
+        "leave --target out: the plan names its own",
+    )
 
 
 def steady(

@@ -25,7 +25,10 @@ _log = structlog.get_logger("bulkdelete")
 
 @dataclass(slots=True, kw_only=True)
 class Steering:
-    """Follows commands. `leave_free` slots are left to others, whatever the number is tuned to."""
+    """Follows commands. `leave_free` slots are left to others, whatever the number is tuned to.
+
+    `fastest` is the rate that the target takes at most; None: any.
+    """
 
     sender: "Sender"
     turns: "Turns"
@@ -34,6 +37,7 @@ class Steering:
     journal: "Journal"
     wall: "Callable[[], float]"
     leave_free: int
+    fastest: float | None = None
     counts: "Counts"
     progress: "Progress"
 
@@ -98,14 +102,17 @@ class Steering:
 
     async def _tune(self, command: live.Tune) -> None:
         number, rate = command.max_in_flight, command.rate
+        if rate and self.fastest is not None and rate > self.fastest:
+            raise UsageError("rate", f"the vendor takes {self.fastest:g} requests a second at most")
         if number is not None:
             if number <= self.leave_free:
                 raise UsageError("leave_free", "--leave-free leaves no slot of these to use")
             await self._note("max_in_flight", str(number))
             self._resize(number - self.leave_free)
         if rate is not None:
+            rate = rate or self.fastest
             await self._note("rate", f"{rate:g}" if rate else "none")
-            self.pacer.tune(rate or None)
+            self.pacer.tune(rate)
 
     def _resize(self, cap: int) -> None:
         self.meter.resize(cap, self.turns.now())

@@ -20,7 +20,7 @@ from bulkdelete.core import report as reports
 from bulkdelete.core.gate import Gate
 from bulkdelete.core.model import Abort, Failed, Kind, Lost, State
 from bulkdelete.core.outcomes import mark
-from bulkdelete.core.profiles import Look, Presence, judge, query
+from bulkdelete.core.profiles import Look, Presence
 from bulkdelete.core.retry import RetryPolicy
 from bulkdelete.core.verification import (
     AllDone,
@@ -38,7 +38,7 @@ from bulkdelete.core.verification import (
     nothing,
     says,
 )
-from bulkdelete.errors import IntegrityError, ServerError, Stopped
+from bulkdelete.errors import IntegrityError, ServerError, Stopped, UsageError
 from bulkdelete.fates import fates
 from bulkdelete.io.client import Client
 from bulkdelete.io.journal import Journal, LogFile
@@ -46,6 +46,7 @@ from bulkdelete.io.pacing import Pacer
 from bulkdelete.io.slots import KernelSlots
 from bulkdelete.reading import check_unchanged
 from bulkdelete.reporting import day
+from bulkdelete.starting import other_target
 from bulkdelete.turns import Turn, Turns
 from bulkdelete.version import __version__
 
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
+    from bulkdelete.core.target import Probe, Target
     from bulkdelete.fates import Fate
     from bulkdelete.io.rundir import RunDir
     from bulkdelete.reading import Part
@@ -82,6 +84,7 @@ async def verify(job: Job, wall: "Callable[[], float]") -> Verification:
     Raises Stopped (too early, an outage), ServerError (refused, or not the API) and what the
     reading of a run may raise.
     """
+    probe_of(job.settings.target)
     run = job.run
     with run.lock(name="verify.lock"):
         plan = run.plan()
@@ -116,7 +119,21 @@ async def verify(job: Job, wall: "Callable[[], float]") -> Verification:
     return msgspec.structs.replace(found, files=tuple(map(str, paths)))
 
 
+def probe_of(target: "Target") -> "Probe":
+    """Return how a target is asked for one profile; UsageError when it cannot be."""
+    if target.probe is None:
+        raise UsageError(
+            "no_probe",
+            f"{target.title} cannot be asked whether a profile is gone: {target.no_probe}; "
+            "nothing was asked",
+            "what it accepted is in the report: bulkdelete status RUN_DIR",
+        )
+    return target.probe
+
+
 async def _check_bound(job: Job, plan: "Plan") -> None:
+    if job.settings.target.name != plan.bound.target:
+        raise other_target(plan.bound.target, "asked")
     if job.credentials.account != plan.bound.account:
         raise IntegrityError(
             "other_account",
@@ -270,7 +287,7 @@ class _Asker:
         self._client = client
         self._turns = turns
         self._pace = pace
-        self._path = settings.target.probe_path
+        self._probe = probe_of(settings.target)
         self._policy = RetryPolicy(max_attempts=settings.max_attempts)
         self._patience = settings.give_up_after
         self._nobody: dict[Kind, str] = {}
@@ -314,9 +331,9 @@ class _Asker:
         turn = await self._depart()
         abandoned = False
         try:
-            reply = await self._client.get(query(self._path, kind, identifier))
+            reply = await self._client.get(self._probe.query(kind, identifier))
             abandoned = isinstance(reply, Lost) and reply.abandoned
-            look = judge(reply, self._nobody.get(kind))
+            look = self._probe.judge(reply, self._nobody.get(kind))
             self._turns.observe(turn, look.verdict)
         finally:
             self._turns.give_back(turn, abandoned=abandoned)

@@ -131,7 +131,7 @@ def choose(
     settings = replace(settings, passcode_file=None)
     return Chosen(
         settings=settings,
-        who=credentials(settings, {"CLEVERTAP_PASSCODE": access.passcode}),
+        who=credentials(settings, {settings.target.secret_variable: access.passcode}),
         besides={name: value for name, value in options.items() if name not in flags},
     )
 

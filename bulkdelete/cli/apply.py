@@ -59,7 +59,7 @@ def apply(  # noqa: PLR0913 - one per group of flags
         from bulkdelete.cli.common import Teller, credentials_of, load_settings
         from bulkdelete.cli.run import approved, shown
 
-        settings = load_settings(output, guards | keys | given(place, sending, telling))
+        settings = load_settings(output, guards | keys | given(place, sending, telling), run_dir)
         teller = Teller(console, settings)
         running = library.apply(
             run_dir,

@@ -24,10 +24,18 @@ def settings_of(output: OutputFlags, *groups: object) -> Settings:
     return load_settings(output, given(*groups))
 
 
-def load_settings(output: OutputFlags, flags: Mapping[str, Any]) -> Settings:
-    """Resolve the settings from flags by name, environment and profile."""
+def load_settings(
+    output: OutputFlags, flags: Mapping[str, Any], run_dir: Path | None = None
+) -> Settings:
+    """Resolve the settings from flags by name, environment and profile.
+
+    `run_dir` is that of the plan that they are for: it names its target.
+    """
+    from bulkdelete.intake import target_of
+
+    planned = None if run_dir is None else target_of(run_dir)
     name = output.profile or os.environ.get("BULKDELETE_PROFILE")
-    return resolve(flags, os.environ, load_profile(name, Path.cwd()))
+    return resolve(flags, os.environ, load_profile(name, Path.cwd()), planned)
 
 
 def credentials_of(settings: Settings) -> Credentials:

@@ -35,15 +35,21 @@ def doctor(
         check_region(settings)
         credentials = credentials_of(settings)
         checks = [_disk(settings.runs_dir)]
+        target = settings.target
+        if target.probe is None:
+            checks.append(
+                (2, f"{settings.host}: cannot be asked without acting: {target.no_probe}")
+            )
+            return _tell(console, settings, checks)
         client = Client(
             settings.host or "",
-            settings.target.headers(credentials.account, credentials.passcode),
+            target.headers(credentials.account, credentials.passcode),
             timeout=20.0,
             connections=1,
         )
         async with client:
             nobody = f"bulkdelete-doctor-{secrets.token_hex(8)}"
-            reply = await client.get(f"{settings.target.probe_path}?identity={nobody}")
+            reply = await client.get(target.probe.query(next(iter(target.kinds)), nobody))
         code, sentence = _host(reply)
         checks.append((code, f"{settings.host}: {sentence}"))
         checks.append(_clock(reply))

@@ -95,8 +95,12 @@ class SelectFlags:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class PlaceFlags:
-    """Account and host."""
+    """Vendor, account and host."""
 
+    target: Annotated[
+        str | None,
+        Parameter(group=_PLACE, help="The vendor: clevertap, or another by its name (clevertap)."),
+    ] = None
     region: Annotated[
         str | None,
         Parameter(group=_PLACE, help="in1, us1, sg1, aps3, mec1 or eu1. There is no default."),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from bulkdelete.cli.console import execute
-from bulkdelete.cli.flags import InputFlags, OutputFlags
+from bulkdelete.cli.flags import InputFlags, OutputFlags, given
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +22,9 @@ _IN, _OUT = InputFlags(), OutputFlags()
 
 def inspect(
     *inputs: Annotated[str, Parameter(help="Files, globs, or addresses (s3://, https://).")],
+    target: Annotated[
+        str | None, Parameter(help="The vendor: whose names of columns are known.")
+    ] = None,
     reading: InputFlags = _IN,
     output: OutputFlags = _OUT,
 ) -> int:
@@ -32,7 +35,7 @@ def inspect(
 
     async def body(console: "Console") -> int:
         from bulkdelete.cli import STDIN_PATH
-        from bulkdelete.cli.common import settings_of
+        from bulkdelete.cli.common import load_settings
         from bulkdelete.errors import UsageError
         from bulkdelete.io import source
         from bulkdelete.reading import Part
@@ -41,7 +44,7 @@ def inspect(
             raise UsageError(
                 "input_missing", "name the files to look at", "bulkdelete inspect FILE"
             )
-        said = settings_of(output, reading).reading
+        said = load_settings(output, {"target": target} | given(reading)).reading
         parts = [Part(place, str(place)) for place in await source.expanded(inputs)]
         looks: list[Look] = []
         for part in parts:

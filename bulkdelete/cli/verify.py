@@ -86,7 +86,7 @@ def verify(  # noqa: PLR0913 - its flags
         from bulkdelete.cli.common import Teller, credentials_of, load_settings
         from bulkdelete.cli.summary import step_summary
 
-        settings = load_settings(output, flags | given(place))
+        settings = load_settings(output, flags | given(place), run_dir)
         console.logging()
         options: VerifyOptions = {
             "full": full,

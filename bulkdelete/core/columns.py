@@ -19,14 +19,23 @@ class Meaning(NamedTuple):
     is_list: bool
 
 
-_KNOWN = {
-    "identity": Meaning(Kind.IDENTITY, is_list=False),
-    "guid": Meaning(Kind.GUID, is_list=False),
-    "objectid": Meaning(Kind.GUID, is_list=False),
-    "clevertapid": Meaning(Kind.GUID, is_list=False),
-    "allidentities": Meaning(Kind.IDENTITY, is_list=True),
-    "clevertapids": Meaning(Kind.GUID, is_list=True),
-}
+Names = tuple[tuple[str, Meaning], ...]
+"""Folded names of columns, and what each says."""
+
+OWN: Names = (
+    ("identity", Meaning(Kind.IDENTITY, is_list=False)),
+    ("guid", Meaning(Kind.GUID, is_list=False)),
+)
+"""The program's own words, which its outcome files use, whoever the vendor is."""
+
+NAMES: Names = (
+    *OWN,
+    ("objectid", Meaning(Kind.GUID, is_list=False)),
+    ("clevertapid", Meaning(Kind.GUID, is_list=False)),
+    ("allidentities", Meaning(Kind.IDENTITY, is_list=True)),
+    ("clevertapids", Meaning(Kind.GUID, is_list=True)),
+)
+"""What is known where no vendor is named: the columns of CleverTap's lists and exports."""
 
 _MAX_NAME = 64
 _MANY_DIGITS = 3
@@ -34,11 +43,15 @@ _NUMBER_OR_HEX = re.compile(r"[-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?|[0-9a-fA-F]{
 
 
 class Wish(NamedTuple):
-    """What the user asked for: the column's name and the kind of ID; `name` is the part's."""
+    """What the user asked for: the column's name and the kind of ID; `name` is the part's.
+
+    `names` are the names of columns that are known without doubt.
+    """
 
     name: str
     column: str | None
     kind: Kind | None
+    names: Names = NAMES
 
 
 def fold(header: str) -> str:
@@ -46,9 +59,10 @@ def fold(header: str) -> str:
     return header.casefold().translate({ord(c): None for c in " _-"})
 
 
-def known(header: str) -> Meaning | None:
+def known(header: str, names: Names = NAMES) -> Meaning | None:
     """Say what a header name means, when it is one of those known without doubt."""
-    return _KNOWN.get(fold(header))
+    folded = fold(header)
+    return next((meaning for name, meaning in names if name == folded), None)
 
 
 def looks_like_id(header: str) -> bool:
@@ -67,7 +81,9 @@ def choose(headers: Sequence[str], wish: Wish) -> int:
         return _named(headers, wish.column, wish)
     if len(headers) == 1:
         return 0
-    meanings = {index: found for index, one in enumerate(headers) if (found := known(one))}
+    meanings = {
+        index: found for index, one in enumerate(headers) if (found := known(one, wish.names))
+    }
     if not meanings:
         raise UsageError(
             "column_needed",
@@ -118,7 +134,7 @@ def _named(headers: Sequence[str], column: str, wish: Wish) -> int:
 
 def kind_of(header: str, wish: Wish) -> Kind:
     """Return the kind of ID under `header`; UsageError when unknown, or said to be another."""
-    meaning = known(header)
+    meaning = known(header, wish.names)
     if meaning is None:
         return needed_kind(wish)
     if wish.kind is not None and wish.kind is not meaning.kind:

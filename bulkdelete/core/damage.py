@@ -14,7 +14,7 @@ from bulkdelete.core.model import Kind
 from bulkdelete.core.shapes import Mark, Shape, looked_at, uniform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _PLACES = 3
 """How many places a finding names."""
@@ -41,12 +41,19 @@ RULES = {
     Mark.HEADER.value: "are the name of a column: a header among the IDs",
     "emails_among_ids": "are e-mail addresses in a column of other IDs",
     "ids_among_emails": "are no e-mail addresses in a column of them",
-    "guid_as_identity": "look like CleverTap IDs (guid), and are planned as identities",
-    "identity_as_guid": "are e-mails, phone numbers or integers, and are planned as CleverTap IDs",
+    "guid_as_identity": "look like the vendor's own IDs (guid), and are planned as identities",
+    "identity_as_guid": "look like no ID of the vendor's own (guid), and are planned as such",
     "changed_shape": "come after the place where the column changes its shape",
     Mark.DECOMPOSED.value: "are written with separate accents (not NFC); forms are kept distinct",
 }
 """Each rule, and what it says of the IDs it counts."""
+
+
+UNLIKE = {
+    Kind.IDENTITY: (Shape.PREFIXED, Shape.HEX),
+    Kind.GUID: (Shape.EMAIL, Shape.PHONE, Shape.INTEGER),
+}
+"""Shapes that are unmistakably of the other kind, where no vendor is named: CleverTap's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +89,13 @@ class _Integers:
 
 
 class Detector:
-    """Looks at the IDs of one kind, in input order."""
+    """Looks at the IDs of one kind, in input order; `unlike`: shapes that no ID of a kind has."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(
+        self, kind: Kind, unlike: "Mapping[Kind, tuple[Shape, ...]] | None" = None
+    ) -> None:
         self._kind = kind
+        self._unlike = (UNLIKE if unlike is None else unlike).get(kind, ())
         self._shapes: Counter[Shape] = Counter()
         self._marks: Counter[Mark] = Counter()
         self._integers = _Integers()
@@ -238,7 +248,7 @@ class Detector:
 
     def _kinds(self) -> Finding | None:
         """Count what is unmistakably of the other kind."""
-        rule, wrong = _WRONG[self._kind]
+        rule, wrong = _RULE[self._kind], self._unlike
         count = sum(self._shapes[shape] for shape in wrong)
         if not count:
             return None
@@ -271,10 +281,7 @@ class Detector:
         )
 
 
-_WRONG = {
-    Kind.IDENTITY: ("guid_as_identity", (Shape.PREFIXED, Shape.HEX)),
-    Kind.GUID: ("identity_as_guid", (Shape.EMAIL, Shape.PHONE, Shape.INTEGER)),
-}
+_RULE = {Kind.IDENTITY: "guid_as_identity", Kind.GUID: "identity_as_guid"}
 
 
 def _many(count: int, of: int) -> bool:

@@ -44,7 +44,7 @@ class Reading:
     `column` is a header name, a JSON path (`a.b`, `a[].b`), or with `header=False` a 0-based
     number. `explode` says that the values of the ID column are bracketed lists of IDs. `quote` and
     `escape` are those of CSV; "none" for the first: quotes mean nothing. `normal` are the ways of
-    `core.selection` in which IDs are put.
+    `core.selection` in which IDs are put; `names` are the names of columns that are known.
     """
 
     format: Format = Format.AUTO
@@ -57,6 +57,7 @@ class Reading:
     id_type: "Kind | None" = None
     explode: bool = False
     normal: tuple[str, ...] = ()
+    names: columns.Names = columns.NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +132,15 @@ def sniff(head: bytes, name: str, reading: Reading, *, complete: bool) -> Layout
     body = head[bom:]
     chosen = format_of(body, name, reading)
     blank = Layout(chosen, encoding=encoding, bom=bom, kind=reading.id_type, normal=reading.normal)
+    wish = columns.Wish(name, reading.column, reading.id_type, reading.names)
     if chosen is Format.JSON:
         if complete and (not body.strip() or is_empty_array(body)):
             return replace(blank, empty=True)
-        return _json(body, columns.Wish(name, reading.column, reading.id_type), reading, blank)
+        return _json(body, wish, reading, blank)
     if not complete:
         body = body[: max(body.rfind(b"\n"), body.rfind(b"\r")) + 1]
     if not body.strip(b"\r\n"):
         return _empty(blank, name, complete=complete)
-    wish = columns.Wish(name, reading.column, reading.id_type)
     if chosen is Format.CSV:
         return _csv(body.decode(encoding, "surrogateescape"), wish, reading, blank)
     if chosen is Format.JSONL:
@@ -207,13 +208,15 @@ def format_of(body: bytes, name: str, reading: Reading) -> Format:
         return _EXTENSIONS[extension]
     if reading.column is not None or reading.delimiter is not None or not reading.header:
         return Format.CSV
-    return _table_or_lines(body.lstrip(b"\r\n"), name)
+    return _table_or_lines(body.lstrip(b"\r\n"), name, reading.names)
 
 
-def _table_or_lines(body: bytes, name: str) -> Format:
+def _table_or_lines(body: bytes, name: str, names: columns.Names) -> Format:
     line = re.split(rb"[\r\n]", body, maxsplit=1)[0].decode("latin-1")
     if any(
-        columns.known(cell.strip('"')) for one in dialect.DELIMITERS for cell in line.split(one)
+        columns.known(cell.strip('"'), names)
+        for one in dialect.DELIMITERS
+        for cell in line.split(one)
     ):
         return Format.CSV
     if not any(one in line for one in dialect.DELIMITERS):
@@ -304,7 +307,7 @@ def _with_header(base: Layout, wish: columns.Wish) -> Layout:
         )
     column = columns.choose(headers, wish)
     header = headers[column]
-    meaning = columns.known(header)
+    meaning = columns.known(header, wish.names)
     if meaning is None and wish.column is None and columns.looks_like_id(header):
         raise InputError(
             "header_looks_like_id",
@@ -366,7 +369,7 @@ def _with_keys(
     blank: Layout, keys: list[str], wish: columns.Wish, reading: Reading, what: str
 ) -> Layout:
     path, header = _json_path(keys, wish)
-    meaning = columns.known(header)
+    meaning = columns.known(header, wish.names)
     kind = columns.kind_of(header, wish)
     note = f"{what}; the IDs are read from {'.'.join(path)!r}, as {kind}"
     is_list = reading.explode or (meaning is not None and meaning.is_list)

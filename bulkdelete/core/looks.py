@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -156,30 +157,36 @@ def _guess(code: str, head: Head, reading: Reading) -> _Guess | None:
 
 def _column(table: "Sequence[Column]", reading: Reading) -> _Guess | None:
     """Choose the column that is likeliest to hold the IDs."""
-    fitting = [one for one in table if one.filled and _fits(one.name, reading.id_type)]
+    fitting = [one for one in table if one.filled and _fits(one.name, reading)]
     if not fitting:
         return None
-    best = max(fitting, key=_likelihood)
-    if reading.header and not _meaning(best.name) and columns.looks_like_id(best.name):
+    best = max(fitting, key=partial(_likelihood, reading.names))
+    if (
+        reading.header
+        and not _meaning(best.name, reading.names)
+        and columns.looks_like_id(best.name)
+    ):
         words = "its first line looks like a record: taken for a list without a header"
         return _Guess(replace(reading, header=False), words)
-    others = ", ".join(repr(one.name) for one in fitting if one is not best and _meaning(one.name))
+    others = ", ".join(
+        repr(one.name) for one in fitting if one is not best and _meaning(one.name, reading.names)
+    )
     words = f"the IDs are in the column {best.name!r}" + (f", not in {others}" if others else "")
     return _Guess(replace(reading, column=best.name), words)
 
 
-def _fits(name: str, kind: Kind | None) -> bool:
-    meaning = _meaning(name)
+def _fits(name: str, reading: Reading) -> bool:
+    meaning, kind = _meaning(name, reading.names), reading.id_type
     return kind is None or meaning is None or meaning.kind is kind
 
 
-def _meaning(name: str) -> columns.Meaning | None:
-    return columns.known(name.rpartition(".")[2].removesuffix("[]"))
+def _meaning(name: str, names: columns.Names) -> columns.Meaning | None:
+    return columns.known(name.rpartition(".")[2].removesuffix("[]"), names)
 
 
-def _likelihood(one: Column) -> tuple[bool, ...]:
+def _likelihood(names: columns.Names, one: Column) -> tuple[bool, ...]:
     """Say how likely a column holds the IDs: a known name, single IDs, all different, ID-like."""
-    meaning = _meaning(one.name)
+    meaning = _meaning(one.name, names)
     strong = sum(count for shape, count in one.shapes.items() if shape in _STRONG)
     folded = columns.fold(one.name)
     return (

@@ -85,7 +85,11 @@ class PartFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user said about the input, so that it is read again in the same way."""
+    """What the user said about the input, so that it is read again in the same way.
+
+    `names`: columns that the target's lists are known by, each with its kind, and whether it holds
+    lists; none at all for CleverTap's.
+    """
 
     format: str
     delimiter: str | None
@@ -97,6 +101,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     quote: str | None = None
     escape: str | None = None
     normal: tuple[str, ...] = ()
+    names: tuple[tuple[str, str, bool], ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +183,7 @@ def changes(old: Plan, new: Plan) -> list[str]:
 
 _NAMES = {
     "rules": "the planning rules (another version of the tool)",
+    "target": "the target",
     "host": "the region or endpoint",
     "account": "the account",
     "format": "the input's format",

@@ -8,9 +8,11 @@ from bulkdelete.core.model import Batch, Kind
 from bulkdelete.core.shapes import Shape, proven
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bulkdelete.core.selection import Selector
+
+    Fault = Callable[[Kind, str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,18 @@ def _by_kind(
         yield kind, [one for one in positions if kinds[one] is kind and one not in out]
 
 
-def sift(batch: Batch, selector: "Selector | None") -> Sifted:
-    """Select, and check what could be read."""
+def sift(batch: Batch, selector: "Selector | None", fault: "Fault | None" = None) -> Sifted:
+    """Select, and check what could be read; `fault` is what the target says of an ID besides."""
     excluded = selector.excluded(batch) if selector is not None else {}
     data = joined(batch.ids)
     shape = None if excluded else proven(batch.ids, data)
     out = {} if shape else faults(batch.ids, data)
+    if fault is not None:
+        out = _faults(batch, fault) | out
     return Sifted(batch, data, out | dict(batch.faults) | excluded, shape)
+
+
+def _faults(batch: Batch, fault: "Fault") -> dict[int, str]:
+    """Return the IDs that cannot be of their kind: position -> reason."""
+    said = (fault(batch.kind(at), one) for at, one in enumerate(batch.ids))
+    return {at: reason for at, reason in enumerate(said) if reason is not None}

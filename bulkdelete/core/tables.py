@@ -53,7 +53,7 @@ def table_layout(
             "rename one of them",
             where=name,
         )
-    wish = columns.Wish(name, reading.column, reading.id_type)
+    wish = columns.Wish(name, reading.column, reading.id_type, reading.names)
     paths = [one.path for one in found]
     base = Layout(
         chosen,
@@ -71,7 +71,7 @@ def table_layout(
     column = found[columns.choose(paths, wish)]
     _check(column, name)
     last = column.path.rpartition(".")[2]
-    meaning = columns.known(last)
+    meaning = columns.known(last, reading.names)
     kind = columns.kind_of(last, wish)
     is_list = column.is_list or reading.explode or (meaning is not None and meaning.is_list)
     note = f"the IDs are read from the column {column.path!r} ({column.type_name}), as {kind}"

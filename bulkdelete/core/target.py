@@ -1,9 +1,11 @@
 """A target: which requests delete, and what an answer means. The only place with status codes.
 
-A `Target` is a value found by name, so that another vendor is one more value. `encode` makes the
-body of a request; `decode` turns what came back into a verdict. What is not documented is judged
-so that nothing is believed that the server did not say: success is a 2xx with a whole JSON object
-whose `status` is "success", everything else is a refusal, a wait, or a doubt.
+A `Target` is a value found by name (`bulkdelete.targets`), so that another vendor is one more
+value, in one file. `encode` makes the body of a request; `decode` turns what came back into a
+verdict. What all vendors share of that is here: `judged` reads an answer by its status, and asks
+the vendor only what a whole 2xx with a whole JSON body says. What is not documented is judged so
+that nothing is believed that the server did not say: everything else than a success is a refusal,
+a wait, or a doubt.
 """
 
 import email.utils
@@ -11,23 +13,20 @@ import ipaddress
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from bulkdelete.core.columns import NAMES, Names
 from bulkdelete.core.model import (
     HANDSHAKE_CUT,
     MAX_IDS_PER_CHUNK,
     Abort,
-    Accepted,
     Ambiguous,
     Answer,
     Failed,
     Kind,
     Lost,
-    Partial,
     Refused,
     Reply,
     Throttled,
@@ -37,43 +36,94 @@ from bulkdelete.core.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from bulkdelete.core.profiles import Look
+    from bulkdelete.core.shapes import Shape
+
 MAX_ANSWER = 65_536
 """Bytes of an answer that are read; a real one has about 25."""
 
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+_SECONDS_A_MINUTE = 60.0
+
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """How a vendor is asked for one profile, which deletes nothing.
+
+    `query` gives the path and query to GET; `judge` says what the answer to it means, given how
+    the API speaks of a profile that certainly is not there.
+    """
+
+    query: "Callable[[Kind, str], str]"
+    judge: "Callable[[Reply, str | None], Look]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A vendor's delete endpoint.
 
-    `regions` maps a region to its base URL, `in_flight` is the documented cap of requests in
-    flight per account.
+    `regions` maps a region to its base URL, `dashboard` gives the region that a dashboard's host
+    name means. `kinds` maps each kind of ID that it takes to the vendor's word for it; `columns`
+    are the names of columns that say without doubt that they hold IDs. `in_flight` is the cap of
+    requests in flight per account, and `per_minute` that of requests started in a minute, where
+    there is one. `unlike` are shapes that no ID of a kind has; `fault` says in one word why an ID
+    cannot be of its kind. `account_variable` and `secret_variable` are where the environment says
+    who asks; `headers` makes the headers of these two. Without a `probe` nobody can ask it for a
+    profile, for the reason `no_probe`.
     """
 
     name: str
+    title: str
     regions: "Mapping[str, str]"
+    kinds: "Mapping[Kind, str]"
     delete_path: str
-    probe_path: str
     in_flight: int
     max_ids: int
+    account_variable: str
+    secret_variable: str
     encode: "Callable[[Kind, Sequence[str]], bytes]"
     decode: "Callable[[Reply, Sequence[str], bool], Verdict]"
     headers: "Callable[[str, str], dict[str, str]]"
+    columns: Names = NAMES
+    per_minute: int | None = None
+    unlike: "Mapping[Kind, tuple[Shape, ...]]" = field(default_factory=dict)
+    fault: "Callable[[Kind, str], str | None] | None" = None
+    dashboard: "Callable[[str], str | None]" = lambda _: None
+    probe: Probe | None = None
+    no_probe: str = ""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError("a target's name is of small letters, digits and dashes")
+        if not 1 <= self.max_ids <= MAX_IDS_PER_CHUNK or self.in_flight < 1:
+            raise ValueError(f"a target takes 1..{MAX_IDS_PER_CHUNK} IDs, one request at least")
+        if self.per_minute is not None and self.per_minute < 1:
+            raise ValueError("a target takes one request a minute at least, or any number")
+        if not self.kinds or not self.regions or not self.delete_path.startswith("/"):
+            raise ValueError("a target has a kind of ID, a region, and a path from the root on")
+        if any(not url.startswith("https://") for url in self.regions.values()):
+            raise ValueError("the hosts of a target are https")
+        if not all(map(_VARIABLE.fullmatch, (self.account_variable, self.secret_variable))):
+            raise ValueError("a target names the variables with its credentials")
+        if (self.probe is None) != bool(self.no_probe):
+            raise ValueError("a target has a probe, or says why it has none")
+
+    @property
+    def rate(self) -> float | None:
+        """How many requests may start in a second; None: any number."""
+        return None if self.per_minute is None else self.per_minute / _SECONDS_A_MINUTE
+
+    def kind_of(self, word: str) -> Kind | None:
+        """Return the kind that a word means, the program's own or the vendor's; None: no such."""
+        meant = {kind.value: kind for kind in self.kinds}
+        return (meant | {name: kind for kind, name in self.kinds.items()}).get(word)
 
 
-def encode(kind: Kind, ids: "Sequence[str]") -> bytes:
-    """Return the JSON body for 1..100 IDs of one kind; ValueError on an empty or longer list."""
-    if not 1 <= len(ids) <= MAX_IDS_PER_CHUNK or "" in ids:
-        raise ValueError("a request holds 1..100 IDs, none of them empty")
-    return msgspec.json.encode({kind.value: list(ids)})
-
-
-def headers(account: str, passcode: str) -> dict[str, str]:
-    """Return the headers that say who asks."""
-    return {
-        "X-CleverTap-Account-Id": account,
-        "X-CleverTap-Passcode": passcode,
-        "Content-Type": "application/json; charset=utf-8",
-    }
+def check_ids(ids: "Sequence[str]", most: int) -> None:
+    """Refuse to make a request without IDs, with too many, or with an empty one (ValueError)."""
+    if not 1 <= len(ids) <= most or "" in ids:
+        raise ValueError(f"a request holds 1..{most} IDs, none of them empty")
 
 
 _REFUSES_CONTENT = frozenset({400, 409, 413, 422})
@@ -85,17 +135,24 @@ _NOT_FOUND = 404
 _REQUEST_TIMEOUT = 408
 
 
-def decode(reply: Reply, ids: "Sequence[str]", trusted: bool) -> Verdict:  # noqa: FBT001
-    """Judge what came back for a request of `ids`.
+def judged(
+    reply: Reply,
+    success: "Callable[[Any, Answer], Verdict]",
+    *,
+    trusted: bool,
+    hint: "Callable[[Mapping[str, Sequence[str]]], float | None] | None" = None,
+) -> Verdict:
+    """Judge what came back; `success` judges the JSON value of a whole 2xx.
 
     `trusted`: this process start already saw an acceptance, so the other side is the API; before
-    that (the canary) HTML, a 404 or a connection cut in its handshake means that it is not.
+    that (the canary) HTML, a 404 or a connection cut in its handshake means that it is not. `hint`
+    reads from the headers how long to wait, where that is not `Retry-After`.
     """
     if isinstance(reply, Lost):
         return _lost(reply, trusted=trusted)
     if reply.status in _SUCCESSES:
-        return _success(reply, ids, trusted=trusted)
-    return _by_status(reply.status, reply, trusted=trusted)
+        return _success(reply, success, trusted=trusted)
+    return by_status(reply.status, reply, trusted=trusted, hint=hint)
 
 
 def _lost(reply: Lost, *, trusted: bool) -> Verdict:
@@ -106,13 +163,19 @@ def _lost(reply: Lost, *, trusted: bool) -> Verdict:
     return Ambiguous(reply.reason) if reply.sent else Failed(reply.reason)
 
 
-def _by_status(status: int, reply: Answer, *, trusted: bool) -> Verdict:
-    """Judge by a status: of HTTP, or the `code` of a 200 that says `fail`."""
+def by_status(
+    status: int,
+    reply: Answer,
+    *,
+    trusted: bool,
+    hint: "Callable[[Mapping[str, Sequence[str]]], float | None] | None" = None,
+) -> Verdict:
+    """Judge by a status that is no success: of HTTP, or one that a body gives instead."""
     reason = f"http_{status}"
     if status in _REFUSES_CONTENT:
         return Refused(reason)
     if status == _THROTTLED:
-        return Throttled(reason, wait_hint(reply.headers))
+        return Throttled(reason, (hint or wait_hint)(reply.headers))
     if status in _FAULTS or status == _REQUEST_TIMEOUT:
         return Ambiguous(reason, wait_hint(reply.headers))
     if status == _NOT_FOUND and trusted and json_object(reply) is not None:
@@ -122,65 +185,17 @@ def _by_status(status: int, reply: Answer, *, trusted: bool) -> Verdict:
     return Abort(reason)
 
 
-def _success(reply: Answer, ids: "Sequence[str]", *, trusted: bool) -> Verdict:
+def _success(
+    reply: Answer, success: "Callable[[Any, Answer], Verdict]", *, trusted: bool
+) -> Verdict:
     if not reply.complete:
         return Ambiguous("answer_cut")
-    answer = json_object(reply)
+    answer = json_value(reply)
     if answer is None:
         if not trusted and _is_html(reply):
             return Abort("not_the_api", acted=True)
         return Ambiguous("answer_not_json")
-    match answer.get("status"):
-        case "success" | "partial":
-            return _processed(answer, ids)
-        case "fail":
-            return _failure(answer, reply, trusted=trusted)
-    return Ambiguous("unknown_status")
-
-
-def _failure(answer: "Mapping[str, Any]", reply: Answer, *, trusted: bool) -> Verdict:
-    code = failure_code(answer)
-    return Refused("status_fail") if code is None else _by_status(code, reply, trusted=trusted)
-
-
-def failure_code(answer: "Mapping[str, Any]") -> int | None:
-    """Return the `code` of a 200 that says `fail`, when it is the code of a failure."""
-    code = answer.get("code")
-    if isinstance(code, str) and re.fullmatch(r"\d{3}", code):
-        code = int(code)
-    # A flag is an int to Python, not to JSON.
-    failed = type(code) is int and not 200 <= code < 300 and 100 <= code < 600  # noqa: PLR2004
-    return code if failed else None
-
-
-def _processed(answer: "Mapping[str, Any]", ids: "Sequence[str]") -> Verdict:
-    """Judge a success; sister endpoints name those they did not process, so this one might."""
-    unprocessed = answer.get("unprocessed", [])
-    if unprocessed == [] and answer["status"] == "success":
-        return Accepted()
-    named = _named(unprocessed)
-    if named is None or not named <= set(ids):
-        return Ambiguous("unknown_unprocessed")
-    bad = tuple(position for position, one in enumerate(ids) if one in named)
-    if not bad:
-        return Ambiguous("partial_unnamed")
-    return Partial(bad, "unprocessed")
-
-
-def _named(unprocessed: object) -> set[str] | None:
-    """Return the IDs in a list of IDs, or of objects that hold one; None when it is neither."""
-    if not isinstance(unprocessed, list):
-        return None
-    named = set()
-    for one in unprocessed:
-        value = next((one[k] for k in _ID_KEYS if k in one), None) if isinstance(one, dict) else one
-        if not isinstance(value, str):
-            return None
-        named.add(value)
-    return named
-
-
-_ID_KEYS = ("identity", "guid", "objectId")
+    return success(answer, reply)
 
 
 def _is_html(reply: Answer) -> bool:
@@ -188,21 +203,27 @@ def _is_html(reply: Answer) -> bool:
     return any("html" in kind.lower() for kind in kinds) or reply.body.lstrip()[:1] == b"<"
 
 
-def json_object(reply: Answer) -> "Mapping[str, Any] | None":
-    """Return the whole body as a JSON object, None when it is not exactly one."""
+def json_value(reply: Answer) -> "Mapping[str, Any] | Sequence[Any] | None":
+    """Return the whole body as a JSON object or array, None when it is not exactly one."""
     if not reply.complete or len(reply.body) > MAX_ANSWER:
         return None
-    return _object(reply.body)
+    return _value(reply.body)
+
+
+def json_object(reply: Answer) -> "Mapping[str, Any] | None":
+    """Return the whole body as a JSON object, None when it is not exactly one."""
+    value = json_value(reply)
+    return value if isinstance(value, dict) else None
 
 
 @lru_cache(maxsize=4)
-def _object(body: bytes) -> "Mapping[str, Any] | None":
+def _value(body: bytes) -> "Mapping[str, Any] | Sequence[Any] | None":
     # Nearly all answers of a run are the same.
     try:
         value = _decoder.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict | list) else None
 
 
 def _once(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
@@ -264,19 +285,3 @@ def is_private(host: str) -> bool:
     except ValueError:
         return False
     return not (address.is_global or address.is_loopback)
-
-
-CLEVERTAP = Target(
-    name="clevertap",
-    regions={
-        region: f"https://{region}.api.clevertap.com"
-        for region in ("in1", "us1", "sg1", "aps3", "mec1", "eu1")
-    },
-    delete_path="/1/delete/profiles.json",
-    probe_path="/1/profile.json",
-    in_flight=3,
-    max_ids=MAX_IDS_PER_CHUNK,
-    encode=encode,
-    decode=decode,
-    headers=headers,
-)

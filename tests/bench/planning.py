@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bulkdelete.core.layout import Reading
-from bulkdelete.core.target import CLEVERTAP
 from bulkdelete.planning import Wish, make_plan
 from bulkdelete.reading import Part
+from bulkdelete.targets.clevertap import CLEVERTAP
 from tests.bench import lists
 from tests.bench.figures import Figure
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bulkdelete.core.model import Kind
-from bulkdelete.core.target import CLEVERTAP
 from bulkdelete.emulator import EmulatorConfig, RunningEmulator, running
+from bulkdelete.targets.clevertap import CLEVERTAP
 
 FAIR = 1.3
 ACCOUNT, PASSCODE = "SHARE", "share"

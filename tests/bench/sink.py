@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from bulkdelete.core.target import CLEVERTAP
+from bulkdelete.targets.clevertap import CLEVERTAP
 
 PATIENCE = 30.0
 _MODULES = "/usr/lib/nginx/modules"

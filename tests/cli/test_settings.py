@@ -6,6 +6,7 @@ import pytest
 
 from bulkdelete.errors import UsageError
 from bulkdelete.settings import duration, endpoint_host, resolve
+from bulkdelete.targets.clevertap import CLEVERTAP
 from tests.conftest import Emulate, Program
 
 
@@ -22,7 +23,7 @@ from tests.conftest import Emulate, Program
 )
 def test_endpoints_that_are_understood(address: str, host: str) -> None:
     """A base URL or a dashboard address becomes a base URL."""
-    assert endpoint_host(address) == host
+    assert endpoint_host(CLEVERTAP, address) == host
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_endpoints_that_are_understood(address: str, host: str) -> None:
 def test_t5_endpoints_that_are_refused(address: str) -> None:
     """No plain http but to loopback, no private address, no path, no user."""
     with pytest.raises(UsageError):
-        endpoint_host(address)
+        endpoint_host(CLEVERTAP, address)
 
 
 @pytest.mark.parametrize(

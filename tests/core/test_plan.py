@@ -174,7 +174,7 @@ def test_g4_h3_z3_a_plan_that_was_edited_is_refused(change: dict[str, Any]) -> N
     ("name", "said"),
     [
         ("rules", "the planning rules (another version of the tool)"),
-        ("target", "target"),
+        ("target", "the target"),
         ("host", "the region or endpoint"),
         ("account", "the account"),
         ("format", "the input's format"),

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkdelete.core.model import Abort, Accepted, Ambiguous, Answer, Failed, Kind, Lost, Throttled
-from bulkdelete.core.profiles import Look, Presence, judge, query
+from bulkdelete.core.profiles import Look, Presence
+from bulkdelete.targets.clevertap import judge, query
 
 FAIL = b'{"status":"fail","error":"no","code":%d}'
 HTML = b"<html>"
@@ -20,7 +21,7 @@ HTML = b"<html>"
 )
 def test_the_question(kind: Kind, identifier: str, wanted: str) -> None:
     """Each kind has its parameter, and no character of an ID means anything else."""
-    assert query("/1/profile.json", kind, identifier) == f"/1/profile.json?{wanted}"
+    assert query(kind, identifier) == f"/1/profile.json?{wanted}"
 
 
 ANSWERS = [

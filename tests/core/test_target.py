@@ -23,15 +23,12 @@ from bulkdelete.core.model import (
     Verdict,
 )
 from bulkdelete.core.target import (
-    CLEVERTAP,
     MAX_ANSWER,
-    decode,
-    encode,
-    headers,
     is_loopback,
     is_private,
     wait_hint,
 )
+from bulkdelete.targets.clevertap import CLEVERTAP, decode, encode, headers
 
 IDS = ("a", "b", "c")
 OK = b'{ "status" : "success" }'
@@ -107,7 +104,8 @@ def test_the_target_is_pinned() -> None:
     assert CLEVERTAP.regions["in1"] == "https://in1.api.clevertap.com"
     assert all(url.startswith("https://") for url in CLEVERTAP.regions.values())
     assert CLEVERTAP.delete_path == "/1/delete/profiles.json"
-    assert "delete" not in CLEVERTAP.probe_path
+    assert CLEVERTAP.probe is not None
+    assert "delete" not in CLEVERTAP.probe.query(Kind.GUID, "x")
     assert (CLEVERTAP.in_flight, CLEVERTAP.max_ids) == (3, 100)
     assert (CLEVERTAP.encode, CLEVERTAP.decode, CLEVERTAP.headers) == (encode, decode, headers)
 

@@ -23,9 +23,10 @@ from bulkdelete.core.model import (
     Reply,
     Verdict,
 )
-from bulkdelete.core.target import CLEVERTAP, MAX_ANSWER
+from bulkdelete.core.target import MAX_ANSWER
 from bulkdelete.errors import UsageError
 from bulkdelete.io.client import Client, lost
+from bulkdelete.targets.clevertap import CLEVERTAP
 from tests.faults.certificates import OLD, UNPROVEN, Authority
 from tests.faults.raw_server import (
     BROKEN_HANDSHAKES,

@@ -14,11 +14,11 @@ import pytest
 
 from bulkdelete.core.layout import Reading
 from bulkdelete.core.model import Kind
-from bulkdelete.core.target import CLEVERTAP
 from bulkdelete.errors import InputError
 from bulkdelete.io.inflating import BLOCK
 from bulkdelete.planning import Wish, make_plan
 from bulkdelete.reading import Part
+from bulkdelete.targets.clevertap import CLEVERTAP
 from tests.conftest import Emulate, Ended, Program, times_acted
 
 MEGABYTE = 1 << 20

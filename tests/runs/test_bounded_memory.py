@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from bulkdelete import census, planning, reading
 from bulkdelete.core.layout import Reading
 from bulkdelete.core.selection import Condition, Selection
-from bulkdelete.core.target import CLEVERTAP
 from bulkdelete.errors import InputError, IntegrityError
 from bulkdelete.io import inflating, source, spill
 from bulkdelete.planning import Planned, Wish, make_plan
 from bulkdelete.reading import Part
+from bulkdelete.targets.clevertap import CLEVERTAP
 from tests.conftest import Program
 
 AMPLE = 512 << 20

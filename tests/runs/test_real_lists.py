@@ -17,12 +17,12 @@ from pyarrow import parquet
 from bulkdelete.core.chunks import Chunker
 from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.model import Chunk, Kind
-from bulkdelete.core.target import CLEVERTAP
 from bulkdelete.errors import InputError
 from bulkdelete.io import inflating, source, tables
 from bulkdelete.io.rundir import IndexFile
 from bulkdelete.planning import Planned, Wish, make_plan
 from bulkdelete.reading import Part, planned_chunks, reading_of
+from bulkdelete.targets.clevertap import CLEVERTAP
 from tests.conftest import Emulate, Program, times_acted
 
 IDENT = Kind.IDENTITY

@@ -23,6 +23,7 @@ class Saboteur:
 
 _JOURNAL = "io/journal.py"
 _TARGET = "core/target.py"
+_CLEVERTAP = "targets/clevertap.py"
 _CLIENT = "io/client.py"
 _LOG = "core/checkpoint.py"
 
@@ -143,8 +144,8 @@ SABOTEURS = (
     Saboteur(
         "success by status only",
         _TARGET,
-        "    answer = json_object(reply)\n    if answer is None:",
-        '    answer = json_object(reply) or {"status": "success"}\n    if answer is None:',
+        "    answer = json_value(reply)\n    if answer is None:",
+        '    answer = json_value(reply) or {"status": "success"}\n    if answer is None:',
         ("tests/core/test_target.py",),
     ),
     Saboteur(
@@ -178,13 +179,13 @@ SABOTEURS = (
     Saboteur(
         "wait hint not heeded",
         _TARGET,
-        "return Throttled(reason, wait_hint(reply.headers))",
+        "return Throttled(reason, (hint or wait_hint)(reply.headers))",
         "return Throttled(reason)",
         ("tests/core/test_target.py",),
     ),
     Saboteur(
         "IDs trimmed on the wire",
-        _TARGET,
+        _CLEVERTAP,
         "{kind.value: list(ids)}",
         "{kind.value: [one.strip() for one in ids]}",
         ("tests/core/test_target.py",),

@@ -14,10 +14,10 @@ from bulkdelete.core.index import ChunkEntry
 from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.model import Chunk, Kind
 from bulkdelete.core.plan import Plan
-from bulkdelete.core.target import CLEVERTAP
 from bulkdelete.io.rundir import IndexFile
 from bulkdelete.planning import Wish, make_plan
 from bulkdelete.reading import Part, planned_chunks
+from bulkdelete.targets.clevertap import CLEVERTAP
 
 KEY = bytes(range(32))
 HOST = "https://in1.api.clevertap.com"

@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Self
 
 from bulkdelete.core.model import Answer, Lost, Reply
-from bulkdelete.core.target import CLEVERTAP
+from bulkdelete.targets.clevertap import CLEVERTAP
 from tests.simulation.judge import LINGER
 from tests.simulation.oracle import ViolationError
 

@@ -15,12 +15,12 @@ from bulkdelete.core import snapshot
 from bulkdelete.core.model import Chunk, State
 from bulkdelete.core.progress import Progress
 from bulkdelete.core.report import balance
-from bulkdelete.core.target import CLEVERTAP
 from bulkdelete.errors import IntegrityError
 from bulkdelete.io import journal, snapshots
 from bulkdelete.io.rundir import RunDir
 from bulkdelete.settings import Credentials, Settings, resolve
 from bulkdelete.starting import Start, View
+from bulkdelete.targets.clevertap import CLEVERTAP
 from bulkdelete.version import __version__
 from tests.simulation.disk import Platter, SimDisk, broken, no_room
 from tests.simulation.judge import Begun, Judge

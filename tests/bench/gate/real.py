@@ -12,8 +12,8 @@ from dataclasses import replace
 import aiohttp
 
 from bulkdelete.core.model import Kind
-from bulkdelete.core.target import CLEVERTAP
 from bulkdelete.emulator import EmulatorConfig, Faults, RunningEmulator, running
+from bulkdelete.targets.clevertap import CLEVERTAP
 from tests.bench.gate.scenarios import Scenario
 from tests.bench.gate.world import Controller, Result, World, _Request
 
