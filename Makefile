@@ -121,7 +121,9 @@ lint: $(READY) ## rules, format and types
 	$(BIN)/mypy
 
 cover: $(READY) ## every branch of the core is taken by the core's own tests
-	$(BIN)/coverage run -m pytest tests/core -q
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests/core -q -n 2 --dist worksteal
+	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --include='bulkdelete/core/*' --fail-under=100
 
 large: $(READY) ## a run of 100 million IDs: what status, report and audit of it cost

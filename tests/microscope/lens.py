@@ -123,6 +123,16 @@ class Lens:
         return self.data[lo:hi] == fresh[lo - place : hi - place]
 
 
+def stand(reader: log.Reader) -> object:
+    """Return all that decides how a reader goes on."""
+    known = vars(reader)
+    return reader.tail, {name: known[name] for name in known if name not in _TELLING}
+
+
+_TELLING = {"began", "_crc", "_sums", "_tail"}
+"""Where it began, and the sums that a snapshot of it would hold; `tail` is compared joined."""
+
+
 def said(reader: log.Reader, rest: bytes) -> object:
     """Let a reader go on; return all that it says, then or when it refuses."""
     found = []

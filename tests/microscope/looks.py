@@ -13,7 +13,7 @@ from bulkdelete.core import checkpoint as log
 from bulkdelete.core.snapshot import Snapshot, decode
 from bulkdelete.io.snapshots import recall
 from bulkdelete.version import __version__
-from tests.microscope.lens import CORRUPT, Lens, Tally, lines, read_lines, said, states
+from tests.microscope.lens import CORRUPT, Lens, Tally, lines, read_lines, said, stand, states
 from tests.microscope.story import Written, long_log, short_log
 from tests.snapshots import snapshot_of
 
@@ -160,8 +160,9 @@ def _judge_edit(
 def snapshots(part: int, parts: int, step: int) -> Tally:
     """Turn over every bit of a long log, and of snapshots of it, and cut each at every byte.
 
-    A snapshot is passed over unless it is whole, and the log as it was up to its place; what
-    stands behind that is read as without it.
+    A snapshot is passed over unless it is whole, and the log as it was up to its place. What
+    stands behind that is read as without it: the reader stands where that of the whole log does,
+    and for a bit of each byte and for every eighth cut both go on to the end.
     """
     lens, tally = Lens(long_log(RECORDS)), Tally()
     ends = [len(lens.ends) * share // 4 for share in (1, 2, 3, 4)]
@@ -169,10 +170,13 @@ def snapshots(part: int, parts: int, step: int) -> Tally:
     for bit in _mine(iter(range(len(lens.data) * 8)), part, parts, step):
         at, one = bit >> 3, bit % len(kept)
         altered = lens.data[:at] + bytes([lens.data[at] ^ 1 << (bit & 7)]) + lens.data[at + 1 :]
-        _recall(lens, kept[one], ends[one], altered, at, f"bit {bit}, snapshot {one}", tally)
+        on = bit & 7 == at & 7
+        name = f"bit {bit}, snapshot {one}"
+        _recall(lens, kept[one], ends[one], altered, at, name, tally, on=on)
     for length in _mine(iter(range(len(lens.data))), part, parts, step):
         one = length % len(kept)
-        _recall(lens, kept[one], ends[one], lens.data[:length], length, f"cut at {length}", tally)
+        name, on, cut = f"cut at {length}", length >> 2 & 7 == 0, lens.data[:length]
+        _recall(lens, kept[one], ends[one], cut, length, name, tally, on=on)
     text = kept[1].encode()
     for bit in _mine(iter(range(len(text) * 8)), part, parts, step):
         at = bit >> 3
@@ -183,10 +187,18 @@ def snapshots(part: int, parts: int, step: int) -> Tally:
     return tally
 
 
-def _recall(  # noqa: PLR0917 - what is looked at, and its name
-    lens: Lens, kept: Snapshot, group: int, log_now: bytes, first: int, name: str, tally: Tally
+def _recall(  # noqa: PLR0917 - what is looked at, its name, and how closely
+    lens: Lens,
+    kept: Snapshot,
+    group: int,
+    log_now: bytes,
+    first: int,
+    name: str,
+    tally: Tally,
+    *,
+    on: bool,
 ) -> None:
-    """Go on from a snapshot with a log that is another from byte `first` on."""
+    """Go on from a snapshot with a log that is another from byte `first` on; `on`: to its end."""
     found = recall(kept, RECORDS, lambda size, at: log_now[at : at + size])
     if found is None or first < kept.place.size:
         right = found is None and first < kept.place.size
@@ -194,8 +206,9 @@ def _recall(  # noqa: PLR0917 - what is looked at, and its name
         if not right:
             tally.wrong.append(f"{name}: {'passed over' if found is None else 'believed'}")
         return
-    rest = log_now[kept.place.size :]
-    if said(found[1], rest) == said(lens.reader(group), rest):
+    rest = log_now[kept.place.size :] if on else b""
+    mine, whole = found[1], lens.reader(group)
+    if stand(mine) == stand(whole) and (not on or said(mine, rest) == said(whole, rest)):
         tally.seen["as without"] += 1
     else:
         tally.wrong.append(f"{name}: it reads otherwise than without the snapshot")
