@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bulkdelete.approving import Ask
     from bulkdelete.core import checkpoint as log
     from bulkdelete.outlets import Outlets
+    from bulkdelete.running import Brake
     from bulkdelete.starting import View, Watch
 
 _log = structlog.get_logger("bulkdelete")
@@ -28,12 +29,14 @@ class Audience:
     """Who is told of events, who looks on while a run sends, who is asked for approval.
 
     `signals`: the program has nothing else to do, and SIGINT, SIGTERM and SIGHUP end the run.
+    `brake` ends it from within, for who runs several.
     """
 
     tell: Tell = _nothing
     watch: "tuple[Watch, ...]" = ()
     ask: "Ask | None" = None
     signals: bool = False
+    brake: "Brake | None" = None
     outlets: "Outlets | None" = None
 
     def told(self, event: Event) -> None:

@@ -389,7 +389,7 @@ async def _sent(job: running.Job, approver: Approver, audience: Audience) -> Rep
     if audience.signals:
         found = await running.send(job, approver, audience.watched, hear)
     else:
-        brake = running.Brake()
+        brake = audience.brake or running.Brake()
         sending = running.send(replace(job, brake=brake), approver, audience.watched, hear)
         found = await _cancellable(job.run, sending, brake, audience)
     audience.told(Ended(found))

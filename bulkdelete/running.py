@@ -54,11 +54,11 @@ class Brake:
         """Call `interrupt` when it is pulled."""
         self._interrupt = interrupt
 
-    def pull(self) -> bool:
+    def pull(self, number: int = signal.SIGTERM, who: str = "its caller") -> bool:
         """Start no new request; False when there is nothing yet that could send."""
         if self._interrupt is None:
             return False
-        self._interrupt(signal.SIGTERM, "its caller")
+        self._interrupt(number, who)
         return True
 
 

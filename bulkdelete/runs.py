@@ -4,6 +4,7 @@ A job that is started again must go on with what it began, not begin anew: so th
 the same paths (for standard input: the same content) decides.
 """
 
+import glob
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from bulkdelete.reading import STDIN
 from bulkdelete.reporting import day
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
     from bulkdelete.core.plan import Plan
@@ -102,7 +103,7 @@ def nights(inputs: "tuple[str, ...]", settings: "Settings") -> list[Night]:
     A run that cannot be read says nothing here; it speaks up where it matters.
     """
     found: list[Night] = []
-    for run in runs_in(settings.runs_dir):
+    for run in _past(settings):
         try:
             plan = run.plan()
             said = (plan.inputs, plan.bound.target, plan.bound.account)
@@ -115,6 +116,18 @@ def nights(inputs: "tuple[str, ...]", settings: "Settings") -> list[Night]:
         if len(found) == MOST_HISTORY:
             break
     return found
+
+
+def _past(settings: "Settings") -> "Iterator[RunDir]":
+    """Yield the runs that may be earlier ones of this job, each once, the newest first.
+
+    Of a job whose run directory is named, they are what was set aside there, too.
+    """
+    yield from runs_in(settings.runs_dir)
+    own = settings.run_dir
+    if own is not None and own.absolute().parent != settings.runs_dir.absolute():
+        asides = map(RunDir, own.parent.glob(f"{glob.escape(own.name)}.[0-9]*"))
+        yield from sorted((RunDir(own), *asides), key=lambda one: one.made_at, reverse=True)
 
 
 def stem(wish: "Wish") -> str:
@@ -161,7 +174,7 @@ async def course(
         )
     if differences:
         return Course.NEW
-    if not sealed or _doubts(found, settings):
+    if not sealed or doubts(found, settings):
         return Course.RESUME
     approval = found.progress.approval
     if approval is not None and now >= approval.expires:
@@ -175,7 +188,7 @@ async def course(
     return Course.FINISHED
 
 
-def _doubts(found: Found, settings: "Settings") -> bool:
+def doubts(found: Found, settings: "Settings") -> bool:
     """Tell whether a finished run has chunks in doubt that the policy is to send again."""
     ambiguous = balance(found.plan.counts, found.progress).ambiguous
     return bool(ambiguous) and settings.on_ambiguous != "hold"
@@ -215,11 +228,16 @@ async def quick_differences(
 
 async def abandon(found: Found, now: float) -> None:
     """Put on record that a run is given up; BusyError when a process holds it."""
+    await record(found, log.Abandon(at=now))
+
+
+async def record(found: Found, what: log.Record) -> None:
+    """Put something on record of a run that nobody sends; BusyError when a process holds it."""
     with found.run.lock():
         progress, reader = found.run.progress(found.plan)
         journal = Journal(LogFile(found.run.log_path), reader, progress.apply)
         try:
-            await journal.append(log.Abandon(at=now))
+            await journal.append(what)
         finally:
             await journal.close()
 

@@ -334,19 +334,20 @@ def resolve(
     environment: Mapping[str, str],
     profile: Mapping[str, Any],
     planned: str | None = None,
+    file: str = CONFIG_FILE,
 ) -> Settings:
     """Put the settings together; UsageError names the flag, variable or key at fault.
 
     `flags` maps names to what was given on the command line (None: not given); `planned` is the
-    target of the plan that they are for, if there is one.
+    target of the plan that they are for, if there is one; `file` is where the profile stands.
     """
     _check_variables(environment)
     chosen = FIELDS["target"]
     if planned is not None:
         chosen = replace(chosen, default=planned)
-    target = find(_value("target", chosen, flags.get("target"), environment, profile))
+    target = find(_value("target", chosen, flags.get("target"), environment, profile, file))
     values = {
-        name: _value(name, one, flags.get(name), environment, profile)
+        name: _value(name, one, flags.get(name), environment, profile, file)
         for name, one in _fields(target).items()
     }
     host = _host(target, values, by_flag=flags.get("endpoint") is not None)
@@ -385,6 +386,7 @@ def _value(
     flag: Any,  # noqa: ANN401 - what a flag gave
     environment: Mapping[str, str],
     profile: Mapping[str, Any],
+    file: str,
 ) -> Any:  # noqa: ANN401 - any setting
     """Return one setting: the nearest word counts, but protect lists add up."""
     variable = one.env or PREFIX + name.upper()
@@ -394,7 +396,7 @@ def _value(
     if variable in environment and not one.only:
         found.append(_checked(one, environment[variable], variable))
     if name in profile:
-        where = f"{name.replace('_', '-')} in {CONFIG_FILE}"
+        where = f"{name.replace('_', '-')} in {file}"
         found.append(_checked(one, profile[name], where))
         by_flag = flag not in (None, False, ())
         _check_against_profile(one, found, where, variable, by_flag=by_flag)

@@ -18,16 +18,16 @@ def ask(plan: "Plan") -> None:
         raise missing(plan, "there is no terminal to ask")
     if is_production(plan.bound.environment):
         sys.stderr.write(f"This is {plan.bound.environment.upper()}.\n")
-        _ask("the environment", plan.bound.environment)
-    _ask("the account ID", str(plan.bound.account))
-    _ask("the number of IDs", str(plan.counts.planned))
+        typed("this plan", "the environment", plan.bound.environment)
+    typed("this plan", "the account ID", str(plan.bound.account))
+    typed("this plan", "the number of IDs", str(plan.counts.planned))
 
 
-def _ask(what: str, wanted: str) -> None:
-    sys.stderr.write(f"To send this plan, type {what}: ")
+def typed(of: str, what: str, wanted: str) -> None:
+    """Have a person type what shows that they looked; GuardError unless it is that."""
+    sys.stderr.write(f"To send {of}, type {what}: ")
     sys.stderr.flush()
-    typed = _typed().strip().replace(",", "")
-    if typed != wanted:
+    if _typed().strip().replace(",", "") != wanted:
         raise GuardError(
             "approval_refused",
             f"what was typed is not {what}; nothing was sent",

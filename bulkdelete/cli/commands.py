@@ -25,6 +25,7 @@ _COMMANDS = {
     "inspect": "Look at a list: dialect, columns, what the IDs look like, what to say.",
     "plan": "Read and check a list, count it, and write a run directory. Sends nothing.",
     "run": "Plan, ask for approval, send, report. The same command again resumes.",
+    "fleet": "Run many jobs side by side: one approval, one report. Resumes, too.",
     "approve": "Put a second person's signature on a plan.",
     "apply": "Send (or resume) a plan that was made earlier.",
     "status": "Show what is known of one run, or a table of all runs.",

@@ -8,9 +8,9 @@ from cyclopts import Group, Parameter
 _INPUT = Group("Input", sort_key=1)
 _SELECT = Group("Which of it", sort_key=2)
 _PLACE = Group("Where it goes", sort_key=2)
-_GUARDS = Group("Guards", sort_key=3)
-_SENDING = Group("Sending", sort_key=4)
-_RUNS = Group("Runs", sort_key=5)
+GUARDS = Group("Guards", sort_key=3)
+SENDING = Group("Sending", sort_key=4)
+RUNS = Group("Runs", sort_key=5)
 _TELL = Group("Telling others", sort_key=7)
 _OUTPUT = Group("Output", sort_key=8)
 
@@ -88,7 +88,7 @@ class SelectFlags:
     ] = False
     memory: Annotated[
         str | None,
-        Parameter(group=_RUNS, help="Memory for a plan; beyond it, the disk of the runs (512MB)."),
+        Parameter(group=RUNS, help="Memory for a plan; beyond it, the disk of the runs (512MB)."),
     ] = None
 
 
@@ -125,43 +125,43 @@ class GuardFlags:
 
     protect: Annotated[
         tuple[str, ...],
-        Parameter(group=_GUARDS, help="List of IDs never to be sent (repeatable)."),
+        Parameter(group=GUARDS, help="List of IDs never to be sent (repeatable)."),
     ] = ()
     max_deletes: Annotated[
-        str | None, Parameter(group=_GUARDS, help="Refuse a plan of more IDs than this.")
+        str | None, Parameter(group=GUARDS, help="Refuse a plan of more IDs than this.")
     ] = None
     expect_count: Annotated[
-        str | None, Parameter(group=_GUARDS, help="Refuse a plan of any other number of IDs.")
+        str | None, Parameter(group=GUARDS, help="Refuse a plan of any other number of IDs.")
     ] = None
     max_percent: Annotated[
         str | None,
-        Parameter(group=_GUARDS, help="Refuse more than this percent of --population."),
+        Parameter(group=GUARDS, help="Refuse more than this percent of --population."),
     ] = None
     population: Annotated[
-        str | None, Parameter(group=_GUARDS, help="How many users there are in all.")
+        str | None, Parameter(group=GUARDS, help="How many users there are in all.")
     ] = None
     max_list_age: Annotated[
         str | None,
-        Parameter(group=_GUARDS, help="Refuse a list that is older: 15m, 24h, 7d."),
+        Parameter(group=GUARDS, help="Refuse a list that is older: 15m, 24h, 7d."),
     ] = None
     exported_at: Annotated[
         str | None,
-        Parameter(group=_GUARDS, help="When the list was made (default: the file's time)."),
+        Parameter(group=GUARDS, help="When the list was made (default: the file's time)."),
     ] = None
     last_seen: Annotated[
         str | None,
-        Parameter(group=_GUARDS, help="Column: who was seen after --exported-at is protected."),
+        Parameter(group=GUARDS, help="Column: who was seen after --exported-at is protected."),
     ] = None
     max_invalid: Annotated[
         str | None,
-        Parameter(group=_GUARDS, help="Percent of invalid IDs above which to refuse (1)."),
+        Parameter(group=GUARDS, help="Percent of invalid IDs above which to refuse (1)."),
     ] = None
     chunk_size: Annotated[
-        str | None, Parameter(group=_GUARDS, help="IDs in a request, 1 to 100 (100).")
+        str | None, Parameter(group=GUARDS, help="IDs in a request, 1 to 100 (100).")
     ] = None
     plan_ttl: Annotated[
         str | None,
-        Parameter(group=_GUARDS, help="How long an approval lives: 90s, 15m, 24h, 7d (24h)."),
+        Parameter(group=GUARDS, help="How long an approval lives: 90s, 15m, 24h, 7d (24h)."),
     ] = None
 
 
@@ -172,15 +172,15 @@ class AcceptFlags:
 
     accept_damage: Annotated[
         tuple[str, ...],
-        Parameter(group=_GUARDS, help="Damage of the list that is meant so, by its rule."),
+        Parameter(group=GUARDS, help="Damage of the list that is meant so, by its rule."),
     ] = ()
     accept_anomaly: Annotated[
         bool,
-        Parameter(group=_GUARDS, help="A list that is out of the usual for this job is meant."),
+        Parameter(group=GUARDS, help="A list that is out of the usual for this job is meant."),
     ] = False
     accept_protect_mismatch: Annotated[
         bool,
-        Parameter(group=_GUARDS, help="A protect list that fits no ID of the input is meant."),
+        Parameter(group=GUARDS, help="A protect list that fits no ID of the input is meant."),
     ] = False
 
 
@@ -190,49 +190,49 @@ class SendFlags:
     """How it is sent; free on resume."""
 
     max_in_flight: Annotated[
-        str | None, Parameter(group=_SENDING, help="Requests in flight at most (3).")
+        str | None, Parameter(group=SENDING, help="Requests in flight at most (3).")
     ] = None
     leave_free: Annotated[
-        str | None, Parameter(group=_SENDING, help="Of these, slots to leave to others (0).")
+        str | None, Parameter(group=SENDING, help="Of these, slots to leave to others (0).")
     ] = None
     rate: Annotated[
-        str | None, Parameter(group=_SENDING, help="Requests started per second at most.")
+        str | None, Parameter(group=SENDING, help="Requests started per second at most.")
     ] = None
     max_failures: Annotated[
         str | None,
-        Parameter(group=_SENDING, help="Percent rejected or in doubt that stops the run (5)."),
+        Parameter(group=SENDING, help="Percent rejected or in doubt that stops the run (5)."),
     ] = None
     hold_after: Annotated[
         str | None,
-        Parameter(group=_SENDING, help="Stop (75) after the first chunks that cover N IDs."),
+        Parameter(group=SENDING, help="Stop (75) after the first chunks that cover N IDs."),
     ] = None
     on_ambiguous: Annotated[
         str | None,
-        Parameter(group=_SENDING, help="resend (default) or hold: chunks that may have acted."),
+        Parameter(group=SENDING, help="resend (default) or hold: chunks that may have acted."),
     ] = None
     max_attempts: Annotated[
-        str | None, Parameter(group=_SENDING, help="Attempts for a chunk (5).")
+        str | None, Parameter(group=SENDING, help="Attempts for a chunk (5).")
     ] = None
     timeout: Annotated[
-        str | None, Parameter(group=_SENDING, help="Seconds for a request, in all (60).")
+        str | None, Parameter(group=SENDING, help="Seconds for a request, in all (60).")
     ] = None
     grace: Annotated[
         str | None,
-        Parameter(group=_SENDING, help="Seconds for requests in flight after a signal (10)."),
+        Parameter(group=SENDING, help="Seconds for requests in flight after a signal (10)."),
     ] = None
     give_up_after: Annotated[
-        str | None, Parameter(group=_SENDING, help="How long an outage may last (15m).")
+        str | None, Parameter(group=SENDING, help="How long an outage may last (15m).")
     ] = None
     window: Annotated[
         str | None,
-        Parameter(group=_SENDING, help="Send only at these hours, local time: 22:00-06:00."),
+        Parameter(group=SENDING, help="Send only at these hours, local time: 22:00-06:00."),
     ] = None
     kill_file: Annotated[
         str | None,
-        Parameter(group=_SENDING, help="Stop (75) when this file is there (RUN_DIR/stop)."),
+        Parameter(group=SENDING, help="Stop (75) when this file is there (RUN_DIR/stop)."),
     ] = None
     max_duration: Annotated[
-        str | None, Parameter(group=_SENDING, help="Stop (75) after this time.")
+        str | None, Parameter(group=SENDING, help="Stop (75) after this time.")
     ] = None
 
 
@@ -268,13 +268,13 @@ class TellFlags:
 class ApprovalFlags:
     """Flags that come from the command line and from nowhere else."""
 
-    yes: Annotated[bool, Parameter(group=_GUARDS, help="Ask nothing; needs --max-deletes.")] = False
+    yes: Annotated[bool, Parameter(group=GUARDS, help="Ask nothing; needs --max-deletes.")] = False
     approve: Annotated[
         str | None,
-        Parameter(group=_GUARDS, help="Approve exactly this plan: digest, or its first 12 hex."),
+        Parameter(group=GUARDS, help="Approve exactly this plan: digest, or its first 12 hex."),
     ] = None
     renew: Annotated[
-        bool, Parameter(group=_GUARDS, help="Approve again a plan whose time to live is over.")
+        bool, Parameter(group=GUARDS, help="Approve again a plan whose time to live is over.")
     ] = False
 
 
@@ -284,11 +284,11 @@ class RunsFlags:
     """Where runs live."""
 
     runs_dir: Annotated[
-        str | None, Parameter(group=_RUNS, help="Where runs live (./bulkdelete-runs).")
+        str | None, Parameter(group=RUNS, help="Where runs live (./bulkdelete-runs).")
     ] = None
-    run_dir: Annotated[str | None, Parameter(group=_RUNS, help="This run's own directory.")] = None
+    run_dir: Annotated[str | None, Parameter(group=RUNS, help="This run's own directory.")] = None
     key_file: Annotated[
-        str | None, Parameter(group=_RUNS, help="Keep the run's key in this file instead.")
+        str | None, Parameter(group=RUNS, help="Keep the run's key in this file instead.")
     ] = None
 
 

@@ -33,6 +33,7 @@ def configure(log_format: str, level: str, *, color: bool) -> None:
         )
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,  # which job of a fleet it is
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,

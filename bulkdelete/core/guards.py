@@ -167,15 +167,18 @@ def check_rules(accepted: "Sequence[str]") -> None:
             )
 
 
-def check_digest(plan_digest: str, given: str) -> None:
-    """Refuse an approval that is not of exactly this plan (whole digest or its first 12 hex)."""
+def check_digest(plan_digest: str, given: str, what: str = "plan") -> None:
+    """Refuse an approval that is not of exactly this plan (whole digest or its first 12 hex).
+
+    `what` else it may be the digest of.
+    """
     bare = given.strip().lower().removeprefix("sha256:")
     whole = plan_digest.removeprefix("sha256:")
     if len(bare) < SHORT_DIGEST or not whole.startswith(bare):
         raise GuardError(
             "approve_digest",
-            f"--approve names another plan: this one is {plan_digest}; nothing was sent",
-            "look at this plan, then approve its digest",
+            f"--approve names another {what}: this one is {plan_digest}; nothing was sent",
+            f"look at this {what}, then approve its digest",
         )
 
 

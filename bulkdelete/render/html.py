@@ -68,7 +68,7 @@ def render(report: Mapping[str, Any]) -> str:
         plan=report["plan"],
         title=f"{report['made_by']}: {report['run_id']}",
         verdict=verdict(report),
-        mood=_mood(report),
+        mood=mood(report),
         states=[(state.value, ids[state], MEANINGS[state]) for state in State],
         segments=segments(ids),
         charts=charts(report),
@@ -197,7 +197,7 @@ def _listed(parts: list[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _mood(report: Mapping[str, Any]) -> str:
+def mood(report: Mapping[str, Any]) -> str:
     """Name the colour of the verdict."""
     ids, state = report["ids"], report["state"]
     if state != "finished":

@@ -49,6 +49,7 @@ def test_every_exit_code_of_the_errors_is_in_the_table() -> None:
         "plan",
         "run",
         "apply",
+        "fleet",
         "status",
         "report",
         "verify",
@@ -83,6 +84,7 @@ async def test_flags_of_the_readme_exist(program: Program) -> None:
             "status",
             "verify",
             "approve",
+            "fleet",
         )
     ]
     known = set(re.findall(r"--[a-z][a-z-]+", " ".join(helps)))

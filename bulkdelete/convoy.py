@@ -1,0 +1,175 @@
+"""The jobs of a fleet on their way: so many at once, each a run of its own; signals drain all.
+
+One that stops, whatever stops it, is told of in its report and does not stop the others.
+"""
+
+import asyncio
+import os
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+from bulkdelete import library
+from bulkdelete.audience import Audience
+from bulkdelete.concluding import bug, concluded, disk_error, read, refusal
+from bulkdelete.core import fleet as fleets
+from bulkdelete.errors import BulkdeleteError
+from bulkdelete.events import Ended, Event
+from bulkdelete.intake import not_kept
+from bulkdelete.running import Brake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from bulkdelete.core.live import Answer
+    from bulkdelete.core.report import Report
+    from bulkdelete.mustering import Job, Mustered
+    from bulkdelete.starting import View
+
+    Watch = Callable[["Sequence[Berth]"], Coroutine[Any, Any, None]]
+    """Shows the progress of all until cancelled."""
+
+    Tell = Callable[[str, Event], None]
+    """Is told of a job, by its name, what a run tells."""
+
+
+@dataclass(slots=True)
+class Berth:
+    """Where one job stands: not begun, sending while there is a `view`, or over for this time."""
+
+    job: "Job"
+    report: "Report"
+    over: bool
+    view: "View | None" = None
+
+    @property
+    def state(self) -> str:
+        """Name it in a word."""
+        if self.over:
+            return self.report.state
+        return "waiting" if self.view is None else self.view.look().state
+
+    def look(self) -> "Answer | None":
+        """Say how far it is while it sends."""
+        return None if self.over or self.view is None else self.view.look()
+
+
+class Convoy:
+    """Sends what is to be sent, `at_once` jobs at a time."""
+
+    def __init__(self, jobs: "Sequence[Mustered]", at_once: int, tell: "Tell") -> None:
+        self.berths = [Berth(one.job, one.report, one.over) for one in jobs]
+        self.signal: int | None = None
+        self._at_once = at_once
+        self._tell = tell
+        self._brakes: dict[asyncio.Task[None], Brake] = {}
+
+    async def sail(self, *, signals: bool) -> None:
+        """Send until all have ended; the first signal drains all, the second leaves now.
+
+        Cancelled, it lets what is in flight end in order before the cancellation goes on.
+        """
+        if signals:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self._on_signal, number)
+        waiting = [one for one in self.berths if not one.over]
+        sending: dict[asyncio.Task[None], Berth] = {}
+        cancelled = False
+        while sending or (waiting and self.signal is None):
+            while waiting and self.signal is None and len(sending) < self._at_once:
+                accounts = [_account(one) for one in waiting]
+                turn = fleets.turn(accounts, list(map(_account, sending.values())))
+                berth = waiting.pop(turn)
+                sending[self._begin(berth)] = berth
+            try:
+                ended, _ = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                cancelled = True
+                self.stop(signal.SIGTERM, "its caller")
+                continue
+            for task in ended:
+                del sending[task], self._brakes[task]
+                task.result()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    def stop(self, number: int, who: str) -> None:
+        """Start no new request, nor another job; a second time, wait for no answer."""
+        again = self.signal is not None
+        self.signal = self.signal or number
+        for task, brake in self._brakes.items():
+            if again or not brake.pull(number, who):
+                task.cancel()
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self.signal is not None:
+            os._exit(128 + number)
+        self.stop(number, number.name)
+
+    def _begin(self, berth: Berth) -> "asyncio.Task[None]":
+        brake = Brake()
+        task = asyncio.create_task(self._send(berth, brake), name=berth.job.name)
+        self._brakes[task] = brake
+        return task
+
+    async def _send(self, berth: Berth, brake: Brake) -> None:
+        """Send one job; whatever comes of it is in its report."""
+        job = berth.job
+        structlog.contextvars.bind_contextvars(job=job.name)
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Ended):
+                berth.report = event.report
+            self._tell(job.name, event)
+
+        async def watch(view: "View") -> None:
+            berth.view = view
+            await asyncio.Event().wait()
+
+        before = berth.report
+        try:
+            berth.report = await library.apply(
+                job.run.path,
+                settings=job.settings,
+                credentials=job.credentials,
+                audience=Audience(tell=tell, watch=(watch,), brake=brake),
+                input=not_kept(job.inputs),
+            )
+        except asyncio.CancelledError:
+            if berth.report is before:
+                berth.report = _read(job)
+        except Exception as error:  # noqa: BLE001 - one job's trouble is not the others'
+            if berth.report is before:
+                berth.report = _ended(job, _known(error))
+        finally:
+            berth.over = True
+
+
+def _account(berth: Berth) -> str:
+    return f"{berth.job.settings.host} {berth.job.settings.account}"
+
+
+def _known(error: Exception) -> BulkdeleteError:
+    if isinstance(error, BulkdeleteError):
+        return error
+    return disk_error(error) if isinstance(error, OSError) else bug(error)
+
+
+def _read(job: "Job") -> "Report":
+    """Return the report of a job that was cut short before it began."""
+    try:
+        return read(job.run)
+    except (BulkdeleteError, OSError) as error:
+        return _ended(job, _known(error))
+
+
+def _ended(job: "Job", error: BulkdeleteError) -> "Report":
+    """Return the report of a job that could not begin."""
+    try:
+        return concluded(job.run, error)
+    except (BulkdeleteError, OSError):
+        return msgspec.structs.replace(refusal(error), run_id=job.name, run_dir=str(job.run.path))

@@ -1,0 +1,301 @@
+"""From a fleet's file to jobs that may be sent: all planned, all guarded, before any request.
+
+Nothing here stops at the first job that is refused: who corrects a fleet wants to hear of all.
+"""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bulkdelete import choosing, runs
+from bulkdelete.approving import Consent
+from bulkdelete.concluding import disk_error, read, refusal
+from bulkdelete.core import fleet as fleets
+from bulkdelete.core.report import Report
+from bulkdelete.core.urls import url_of
+from bulkdelete.errors import BulkdeleteError, BusyError, IntegrityError, UsageError
+from bulkdelete.intake import Intake, Meant, check_limits, refuse_emulator
+from bulkdelete.io.rundir import RunDir, runs_in
+from bulkdelete.settings import (
+    FIELDS,
+    Credentials,
+    Settings,
+    credentials,
+    resolve,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bulkdelete.core.plan import Plan
+    from bulkdelete.events import Event, Tell
+
+    Look = Callable[["Job", Tell], Awaitable[Report]]
+    """Finds or makes the run of a job."""
+
+_PATHS = frozenset({"protect", "passcode_file", "signers", "kill_file", "key_file", "metrics_file"})
+"""Settings that name files: they are where the fleet's file says, seen from where that is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the command says of a fleet, and its file does not."""
+
+    consent: Consent
+    meant: Meant
+    endpoints: tuple[str, ...] = ()
+    again: bool = False
+    abandon: bool = False
+    must_resume: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job with all that it needs; `credentials` is None where nothing is to be sent."""
+
+    name: str
+    inputs: tuple[str, ...]
+    settings: Settings
+    credentials: Credentials | None
+
+    @property
+    def run(self) -> RunDir:
+        """Where it lives."""
+        if self.settings.run_dir is None:
+            raise ValueError("a job of a fleet has a directory of its own")
+        return RunDir(self.settings.run_dir, self.settings.key_file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mustered:
+    """A job that may be sent, as far as its list goes; or `error`: why it must not."""
+
+    job: Job
+    report: Report
+    found: runs.Found | None = None
+    error: BulkdeleteError | None = None
+
+    @property
+    def plan(self) -> "Plan":
+        """Return its plan; only of a job that was not refused."""
+        if self.found is None:
+            raise ValueError("a job that was refused has no plan")
+        return self.found.plan
+
+    @property
+    def over(self) -> bool:
+        """Tell that there is nothing left to do for it."""
+        if self.found is None:
+            return False
+        doubts = runs.doubts(self.found, self.job.settings)
+        return self.found.progress.seal is not None and not doubts
+
+
+# --- who is meant ---
+
+
+def read_file(path: Path) -> fleets.Fleet:
+    """Read a fleet's file; UsageError names job and key at fault."""
+    import tomllib  # noqa: PLC0415 - half a megabyte that only a fleet needs
+
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            "fleet_file", f"{path}: the fleet's file cannot be read: {reason}; nothing was sent"
+        ) from error
+    return fleets.read(document, path.name, FIELDS.keys())
+
+
+def crew(
+    fleet: fleets.Fleet,
+    file: Path,
+    place: Path,
+    order: Order,
+    environment: MutableMapping[str, str],
+) -> tuple[Job, ...]:
+    """Give each job its settings and credentials; UsageError names the job at fault.
+
+    The variables with passcodes are taken out of the environment, as no child needs them.
+    """
+    jobs = []
+    for one in fleet.jobs:
+        with naming(one.name):
+            settings = _settings(one, file, place, order, environment)
+            who = None if order.dry_run else _credentials(one, settings, environment)
+            inputs = tuple(_from(file.parent, word) for word in one.inputs)
+            jobs.append(Job(name=one.name, inputs=inputs, settings=settings, credentials=who))
+    for one in fleet.jobs:
+        if one.passcode_env is not None:
+            environment.pop(one.passcode_env, None)
+    return tuple(jobs)
+
+
+def _settings(
+    job: fleets.Job, file: Path, place: Path, order: Order, environment: Mapping[str, str]
+) -> Settings:
+    said = {name: _placed(file.parent, name, value) for name, value in job.said.items()}
+    # Like a flag: a variable names one account, and has no say where each job names its own.
+    flags: dict[str, Any] = {
+        "run_dir": str(place / job.name),
+        "runs_dir": str(place.parent),
+        "account_id": said.pop("account_id"),
+    }
+    named = {one.rstrip("/") for one in order.endpoints}
+    if isinstance(endpoint := said.get("endpoint"), str) and endpoint.rstrip("/") in named:
+        flags["endpoint"] = said.pop("endpoint")
+    settings = resolve(flags, environment, said, file=file.name)
+    refuse_emulator(settings)
+    order.consent.check(settings)
+    return settings
+
+
+def _credentials(
+    job: fleets.Job, settings: Settings, environment: Mapping[str, str]
+) -> Credentials:
+    variable = job.passcode_env
+    if variable is None and settings.passcode_file is None:
+        raise UsageError(
+            "passcode_missing",
+            "there is no passcode; nothing was sent",
+            "name a variable that holds it (passcode-env), or a file (passcode-file)",
+        )
+    if variable is None:
+        return credentials(settings, {})
+    if variable not in environment:
+        raise UsageError(
+            "passcode_missing",
+            f"the environment has no {variable}, which is to hold the passcode; nothing was sent",
+            f"set {variable}",
+        )
+    return credentials(settings, {settings.target.secret_variable: environment[variable]})
+
+
+def _placed(base: Path, name: str, value: object) -> object:
+    """Return a setting's value; what names files, seen from where the fleet's file is."""
+    if name not in _PATHS:
+        return value
+    if isinstance(value, list):
+        return [_from(base, one) if isinstance(one, str) else one for one in value]
+    return _from(base, value) if isinstance(value, str) else value
+
+
+def _from(base: Path, word: str) -> str:
+    blank = not word.strip()  # that is for the settings to refuse
+    return word if blank or url_of(word) else str(base.absolute() / Path(word).expanduser())
+
+
+class naming:  # noqa: N801 - a context manager, used like a function
+    """Have an error say whose it is."""
+
+    def __init__(self, job: str) -> None:
+        self._job = job
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, BulkdeleteError):
+            error.args = (f"job {self._job!r}: {error}",)
+
+
+# --- their lists ---
+
+
+async def muster(
+    jobs: Sequence[Job], place: Path, order: Order, tell: "Callable[[str, Event], None]"
+) -> list[Mustered]:
+    """Plan all, or find their runs again; those that are refused say so in their place."""
+    begun = _begun(place, {job.name for job in jobs})
+    if begun and order.again:
+        raise UsageError(
+            "fleet_unfinished",
+            f"this fleet is not finished ({', '.join(begun)}), so none of it is sent again",
+            "run the same command without --again first, or give it up with --abandon",
+        )
+    look = _bound if begun and not order.abandon else _chosen
+    return [await _one(job, partial(look, order=order), partial(tell, job.name)) for job in jobs]
+
+
+def _begun(place: Path, names: set[str]) -> list[str]:
+    """Return the jobs here that were approved or begun and did not end: what the fleet is bound to.
+
+    IntegrityError when one of them is not in the file any more.
+    """
+    found = []
+    for run in runs_in(place):
+        if "." not in run.run_id:  # what was set aside has a number behind its name
+            with naming(run.run_id):
+                found.append(runs.load(run))
+    begun = [one.run.run_id for one in found if one.unfinished and not one.untouched]
+    if gone := sorted(set(begun) - names):
+        raise IntegrityError(
+            "fleet_changed",
+            f"the file does not name the job {gone[0]!r} any more, which is not finished; "
+            "nothing was sent",
+            f"put it back; or finish it by itself: bulkdelete apply {place / gone[0]}",
+        )
+    return begun
+
+
+async def _one(job: Job, look: "Look", tell: "Tell") -> Mustered:
+    """Look at one job; whatever refuses it is its answer."""
+    try:
+        if job.run.busy():
+            raise BusyError("busy", "another process holds its run; nothing was sent")
+        report = await look(job, tell)
+        made = Mustered(job=job, report=report, found=runs.load(job.run))
+        if not made.over:
+            check_limits(made.plan, job.settings)
+    except OSError as error:
+        return refused(job, disk_error(error))
+    except BulkdeleteError as error:
+        return refused(job, error)
+    return made
+
+
+def refused(job: Job, error: BulkdeleteError) -> Mustered:
+    """Return a job that must not be sent."""
+    report = msgspec.structs.replace(refusal(error), run_id=job.name)
+    return Mustered(job=job, report=report, error=error)
+
+
+async def _chosen(job: Job, tell: "Tell", *, order: Order) -> Report:
+    """Find the run that goes on or is finished, or make a new one, as `run` does."""
+    found = await choosing.choose(
+        Intake(job.inputs, job.settings, order.meant),
+        tell,
+        again=order.again,
+        abandon=order.abandon,
+        must_resume=order.must_resume,
+    )
+    return found if isinstance(found, Report) else read(found)
+
+
+async def _bound(job: Job, _: "Tell", *, order: Order) -> Report:
+    """Find the run of a fleet that is not finished: it is as it was approved, or refused."""
+    if not job.run.exists():
+        raise IntegrityError(
+            "fleet_changed",
+            "it is not of the fleet that was approved and is not finished (or its run directory "
+            "is gone); nothing was sent",
+            "take it out of the file again; or give the fleet up with --abandon",
+        )
+    intake = Intake(job.inputs, job.settings, order.meant)
+    try:
+        differences = await intake.same(await intake.wish(), runs.load(job.run))
+    finally:
+        intake.draft.discard()
+    if differences:
+        raise IntegrityError(
+            "input_changed",
+            f"{', '.join(differences)} changed, and the fleet is not finished; nothing was sent",
+            "restore what changed; or give the fleet up with --abandon",
+        )
+    return read(job.run)
