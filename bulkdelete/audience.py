@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from bulkdelete.core import checkpoint as log
 from bulkdelete.events import Event, Holding, Tell, of_record
 
 if TYPE_CHECKING:
     from bulkdelete.approving import Ask
-    from bulkdelete.core import checkpoint as log
     from bulkdelete.outlets import Outlets
     from bulkdelete.running import Brake
     from bulkdelete.starting import View, Watch
@@ -28,11 +28,13 @@ def _nothing(_: Event) -> None:
 class Audience:
     """Who is told of events, who looks on while a run sends, who is asked for approval.
 
+    `answers`: it wants to hear what came of each request, too (`Answered`, `Settled`).
     `signals`: the program has nothing else to do, and SIGINT, SIGTERM and SIGHUP end the run.
     `brake` ends it from within, for who runs several.
     """
 
     tell: Tell = _nothing
+    answers: bool = True
     watch: "tuple[Watch, ...]" = ()
     ask: "Ask | None" = None
     signals: bool = False
@@ -54,12 +56,14 @@ class Audience:
             mine(event)
             outlets.tell(event)
 
-        return replace(self, tell=both, watch=(*self.watch, *outlets.watch), outlets=outlets)
+        watch = (*self.watch, *outlets.watch)
+        return replace(self, tell=both, answers=True, watch=watch, outlets=outlets)
 
     def heard(self, record: "log.Record") -> None:
         """Tell what a durable record says."""
-        for event in of_record(record):
-            self.told(event)
+        if self.answers or not isinstance(record, log.Intent | log.Outcome):
+            for event in of_record(record):
+                self.told(event)
 
     @property
     def listens(self) -> bool:

@@ -121,9 +121,8 @@ class Backlog:
 
     async def take(self) -> Job | None:
         """Wait for a job; None when nothing is left or all was stopped."""
-        loop = asyncio.get_running_loop()
         while not self._stopped:
-            if (job := self._pick(loop.time())) is not None:
+            if (job := self._pick()) is not None:
                 self._taken += 1
                 return job
             if self._empty:
@@ -132,12 +131,12 @@ class Backlog:
             await self._wait(self._delayed[0][0] if self._delayed and not self._full else None)
         return None
 
-    def _pick(self, now: float) -> Job | None:
+    def _pick(self) -> Job | None:
         if self._full:
             return None
         if self._urgent:
             return self._urgent.popleft()
-        if self._delayed and self._delayed[0][0] <= now:
+        if self._delayed and self._delayed[0][0] <= asyncio.get_running_loop().time():
             return heapq.heappop(self._delayed)[2]
         if self._fresh and not (self._canary and self._delayed):
             job = self._fresh.popleft()

@@ -8,6 +8,7 @@ along in the same commit, so that at most as many chunks are in doubt as there a
 import asyncio
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -178,7 +179,7 @@ class Dispatcher:
 
         None came back where it was called off with no byte of it on the way.
         """
-        loop = asyncio.get_running_loop()
+        now = self.turns.now
         worker = asyncio.current_task()
         cleared: bool | None = None
         since: float | None = None
@@ -192,7 +193,7 @@ class Dispatcher:
 
         def departed() -> None:
             nonlocal since
-            since = loop.time()
+            since = now()
             self.meter.change(+1, since, fresh=not job.retry)
 
         try:
@@ -206,7 +207,7 @@ class Dispatcher:
             self.posting.discard(worker)
         if since is None:
             return (None if cleared is False else reply), 0.0
-        ended = loop.time()
+        ended = now()
         self.meter.change(-1, ended)
         self.meter.begin(ended)
         self.meter.spend("server", ended - since)
@@ -224,7 +225,7 @@ class Dispatcher:
                 reason=reason,
                 bad=bad,
                 status=answer.status if answer else 0,
-                body=hashlib.sha256(answer.body).hexdigest()[:16] if answer else "",
+                body=_hash(answer.body) if answer else "",
                 ms=round(seconds * 1000, 3),
             )
         )
@@ -257,6 +258,12 @@ class Dispatcher:
             ms=ms,
             bad=bad,
         )
+
+
+@lru_cache(maxsize=4)
+def _hash(body: bytes) -> str:
+    # Nearly all answers of a run are the same.
+    return hashlib.sha256(body).hexdigest()[:16]
 
 
 def _note_hint(job: "Job", reply: Reply, verdict: Verdict) -> None:

@@ -115,6 +115,7 @@ class Sender:
         self._backlog = Backlog(room=2 * cap)
         self._todo = progress.unsettled_chunks()
         self._budget = budget(self._todo)
+        self._ramp_ends = guards.ramp(self._todo)
         self._workers: list[asyncio.Task[None]] = []
         self._error: BaseException | None = None
         # Pieces of a chunk that an earlier start saw refused say nothing about this start's list.
@@ -212,7 +213,7 @@ class Sender:
     async def _ramp(self) -> None:
         """Hold the rest back until the first percent has ended, and its failures are few."""
         self._jobs_offered += 1
-        if self._jobs_offered == guards.ramp(self._todo):
+        if self._jobs_offered == self._ramp_ends:
             await self._backlog.all_ended()
             self._check_failures()
             _log.info("ramp.passed", ids=self._offered, failed=self.tally.failed_ids)
@@ -265,13 +266,13 @@ class Sender:
 
     async def _take(self) -> Job | None:
         """Take a job; note what the slot waited for, if it did."""
-        loop = asyncio.get_running_loop()
-        began, trusted = loop.time(), self._dispatcher.trusted
+        now = self._dispatcher.turns.now
+        began, trusted = now(), self._dispatcher.trusted
         job = await self._backlog.take()
         what = "end" if job is None else "retry" if job.retry else "input"
         if job is not None and not trusted:
             what = "canary"
-        self._dispatcher.meter.spend(what, loop.time() - began)
+        self._dispatcher.meter.spend(what, now() - began)
         return job
 
     async def _deliver(self, job: Job) -> None:
@@ -285,10 +286,10 @@ class Sender:
             self._backlog.put_back(job.attempted())
             return
         self._requests += job.piece.span.seq not in self._cut_before
-        self._follow(job.attempted(), verdict)
+        self._follow(job, verdict)
 
     def _follow(self, job: Job, verdict: Verdict) -> None:
-        """Decide what follows from a verdict."""
+        """Decide what follows from the verdict of one more attempt at a job."""
         match verdict:
             case Accepted():
                 self._good()
@@ -362,7 +363,7 @@ class Sender:
             return
         # While the breaker is open the trouble is the server's, not this chunk's.
         spent = isinstance(verdict, Ambiguous) and not self._dispatcher.turns.gate.broken
-        again = job.again(spent=spent)
+        again = job.attempted().again(spent=spent)
         delay = self._limits.policy.delay(verdict, again.tries, self._draw())
         if delay is None:
             self._give_up_on(job)

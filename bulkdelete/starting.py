@@ -310,8 +310,8 @@ def steady(
 
     It begins at `at_least`, the time of the last record.
     """
-    began, began_wall = monotonic(), max(wall(), at_least)
-    return lambda: max(wall(), began_wall + monotonic() - began)
+    offset = max(wall(), at_least) - monotonic()
+    return lambda: max(wall(), monotonic() + offset)
 
 
 def _limits(settings: "Settings") -> Limits:

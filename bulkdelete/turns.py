@@ -114,6 +114,8 @@ class Turns:
         self._linger = linger
         self._out = 0
         self.blocked_since: float | None = None
+        self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time
         self._waiters: dict[asyncio.Future[None], None] = {}  # in the order of their coming
         self.paused = False
 
@@ -182,7 +184,7 @@ class Turns:
     def give_back(self, turn: Turn, *, abandoned: bool = False) -> None:
         """End a turn; that of an abandoned request ends a while later."""
         if abandoned:
-            asyncio.get_running_loop().call_later(self._linger, self._end, turn)
+            self._loop.call_later(self._linger, self._end, turn)
         else:
             self._end(turn)
 
@@ -209,18 +211,20 @@ class Turns:
 
     def _wake(self) -> None:
         for future in self._waiters:
-            if not future.done():
-                future.set_result(None)
+            _ring(future)
 
     async def _wait(self, seconds: float | None) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = self._loop.create_future()
         self._waiters[future] = None
+        timer = None if seconds is None else self._loop.call_later(seconds, _ring, future)
         try:
-            await asyncio.wait((future,), timeout=seconds)
+            await future
         finally:
             self._waiters.pop(future, None)
+            if timer is not None:
+                timer.cancel()
 
-    @staticmethod
-    def now() -> float:
-        """Return the loop's time."""
-        return asyncio.get_running_loop().time()
+
+def _ring(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -55,7 +55,6 @@ def apply(  # noqa: PLR0913 - one per group of flags
 
     async def body(console: "Console") -> int:
         from bulkdelete import library
-        from bulkdelete.audience import Audience
         from bulkdelete.cli.common import Teller, credentials_of, load_settings
         from bulkdelete.cli.run import approved, shown
 
@@ -65,9 +64,7 @@ def apply(  # noqa: PLR0913 - one per group of flags
             run_dir,
             settings=settings,
             credentials=None if dry_run else credentials_of(settings),
-            audience=Audience(
-                tell=teller.tell, watch=(teller.watch,), ask=teller.ask, signals=True
-            ),
+            audience=teller.audience,
             **approved(approval, dry_run=dry_run),
             input=input,
             protect=protect,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bulkdelete.audience import Audience
 from bulkdelete.cli.console import plan_lines
 from bulkdelete.cli.flags import AcceptFlags, OutputFlags, given
 from bulkdelete.core.plan import Plan
@@ -95,6 +96,14 @@ class Teller:
         if not self._shown:
             self._show(plan, None)
         ask(plan)
+
+    @property
+    def audience(self) -> Audience:
+        """Who is told, looks on and is asked while a run sends: the person at this terminal."""
+        # What came of each request is told by the display of progress, all together.
+        return Audience(
+            tell=self.tell, answers=False, watch=(self.watch,), ask=self.ask, signals=True
+        )
 
     async def watch(self, view: "View") -> None:
         """Show progress until cancelled."""

@@ -60,7 +60,6 @@ def run(  # noqa: PLR0913 - one per group of flags
 
     async def body(console: "Console") -> int:
         from bulkdelete import library
-        from bulkdelete.audience import Audience
         from bulkdelete.cli.common import Teller, accepted, credentials_of, settings_of
 
         settings = settings_of(output, reading, select, place, guard, sending, telling, where)
@@ -70,9 +69,7 @@ def run(  # noqa: PLR0913 - one per group of flags
             *inputs,
             settings=settings,
             credentials=None if offline else credentials_of(settings),
-            audience=Audience(
-                tell=teller.tell, watch=(teller.watch,), ask=teller.ask, signals=True
-            ),
+            audience=teller.audience,
             **accepted(accept),
             **approved(approval, dry_run=dry_run),
             again=again,

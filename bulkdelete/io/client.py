@@ -7,6 +7,7 @@ machine counts as sent, unless it is certain that not a byte of the request did.
 
 import asyncio
 import ssl
+from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from bulkdelete.io.names import NotPublicError, PublicNames
 from bulkdelete.io.tls import verifying
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
 CONNECT_SECONDS = 10.0
@@ -103,16 +104,25 @@ class Client:
     ) -> Reply:
         asked = self._session.request(method, self._base + path, data=body, allow_redirects=False)
         try:
-            with departure.watched():
-                response = await asked
-            async with response:
+            async with await departure.of(asked) as response:
                 data, complete = await _bounded(response)
-                names: dict[str, list[str]] = {}
-                for name, value in response.headers.items():
-                    names.setdefault(name.lower(), []).append(value)
-                return Answer(response.status, names, data, complete)
+                return Answer(response.status, _names(response.raw_headers), data, complete)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return lost(error, sent=departure.left)
+
+
+@lru_cache(maxsize=4)
+def _names(raw: "tuple[tuple[bytes, bytes], ...]") -> "Mapping[str, Sequence[str]]":
+    """Return an answer's headers by their names in small letters."""
+    # Nearly all answers of a second are the same.
+    names: dict[str, list[str]] = {}
+    for name, value in raw:
+        names.setdefault(_text(name).lower(), []).append(_text(value))
+    return names
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 class _Body(aiohttp.BytesPayload):

@@ -5,10 +5,9 @@ chunks' extensions and trailers may all go on for ever, below what a reader of t
 """
 
 import asyncio
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -16,9 +15,11 @@ from aiohttp.connector import Connection
 from bulkdelete.core.target import MAX_ANSWER
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from aiohttp.client_proto import ResponseHandler
+
+T = TypeVar("T")
 
 MOST_BYTES = 2 * MAX_ANSWER
 """Bytes that may come for one request, whatever they are: the body's share and as much again."""
@@ -85,12 +86,11 @@ class Departure:
     clear: "Callable[[], Awaitable[bool]]" = _always
     left: bool = False
 
-    @contextmanager
-    def watched(self) -> "Iterator[None]":
-        """Be this of the requests of this task."""
+    async def of(self, request: "Awaitable[T]") -> "T":
+        """Await a request that leaves so."""
         token = _departure.set(self)
         try:
-            yield
+            return await request
         finally:
             _departure.reset(token)
 
