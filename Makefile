@@ -43,8 +43,9 @@ run: $(READY) ## the whole story against an emulator on this machine: faults, a 
 test: $(READY) ## the tests, but for the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults and not deploy and not stores" -q
 
-measure: $(READY) ## the slow tests, one by one: they measure
-	$(BIN)/python -m pytest -m slow -q
+measure: $(READY) ## the slow tests: those that measure one by one, the others two at a time
+	$(BIN)/python -m pytest -m slow tests/proofs -q
+	$(BIN)/python -m pytest -m slow --ignore=tests/proofs -n 2 --dist worksteal -q
 
 $(FUZZ)/.ready: $(READY)
 	rm -rf $(FUZZ)/env
