@@ -11,7 +11,6 @@ import gc
 import gzip
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +24,8 @@ from pyarrow import parquet
 
 from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.model import Kind
-from tests.bench import lists, readers
+from tests.bench import lists
+from tests.bench.others import Others, Took
 from tests.bench.planning import plan
 
 OTHERS = ("python", "pandas", "duckdb")
@@ -81,37 +81,6 @@ def cases(place: Path, count: int) -> Iterator[Case]:
     yield Case("parquet", place / "table.parquet")
 
 
-class Took(NamedTuple):
-    """Seconds of the clock, and of CPU."""
-
-    clock: float
-    cpu: float
-
-
-class Others:
-    """The other readers, in a process of their own."""
-
-    def __init__(self, python: str) -> None:
-        self._process = subprocess.Popen(
-            [python, readers.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def read(self, reader: str, case: Case, count: int) -> Took:
-        """Let one read a list; return how long it took, and check that it read it all."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{reader} {case.name} {case.path}\n")
-        self._process.stdin.flush()
-        clock, cpu, rows = self._process.stdout.readline().split()
-        if int(rows) != count:
-            raise AssertionError(f"{reader} read {rows} of {count} rows of {case.name}")
-        return Took(float(clock), float(cpu))
-
-    def close(self) -> None:
-        """Let the process end."""
-        self._process.communicate()
-
-
 def main() -> None:
     """Measure, print the table, and keep it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -164,7 +133,7 @@ def measured(case: Case, others: Others, count: int, rounds: int) -> dict[str, T
         began, cpu = time.perf_counter(), time.process_time()
         plan(case.path, case.reading)
         took = {"ours": Took(time.perf_counter() - began, time.process_time() - cpu)}
-        took |= {one: others.read(one, case, count) for one in case.others}
+        took |= {one: others.read(one, case.name, case.path, count) for one in case.others}
         for who, one in took.items():
             if number:  # the first round imports, and fills the cache of the disk
                 times[who].append(one)

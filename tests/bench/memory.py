@@ -1,94 +1,109 @@
-"""`make bench-memory`: what a plan of 1, 10 and 100 million IDs takes, each in a fresh process.
+"""What a plan of 1, 10 and 100 million IDs takes, and sending them: each in a fresh process.
 
-Each list is of UUIDs in no order, one of a hundred an earlier one again. `--memory` is what the
-program has unless another is named. The list of 100 million takes 3.7 GB of disk, and what does
-not fit into memory 2.4 GB more; both are removed at the end. Exits 1 when a plan is not what it
-must be, or takes more memory than it may.
+Each list is of UUIDs in no order, one of a hundred an earlier one again; the program has the
+`--memory` that it has by itself. The list of 100 million takes 3.7 GB of disk, and what does not
+fit into memory 2.4 GB more; all of it is removed at the end. This process loads little: what it
+holds counts as the memory of what it starts.
 """
 
-import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from tests.bench.clients import ENVIRONMENT, Cost, FailedError, cost
+from tests.bench.figures import Figure
+from tests.bench.longlists import write_apart
+from tests.bench.sink import sink
 
-COUNTS = (1_000_000, 10_000_000, 100_000_000)
-MEMORY = "512MB"
-_BLOCK = 500_000
-_GROUPS = ((0, 8, 0), (8, 12, 9), (12, 16, 14), (16, 20, 19), (20, 32, 24))
-"""Of the 32 digits of a UUID: from, to, and where in its 36 characters they go."""
+TIMES = (1, 10, 100)
+PLANNING_MB, SENDING_MB = 512, 64
+GROWTH = 1.05
+_GROUP = "memory"
+_CHUNK = 100
 
 
-def main() -> None:
-    """Measure, and print one table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--counts", type=int, nargs="*", default=COUNTS)
-    parser.add_argument("--memory", default=MEMORY)
-    said = parser.parse_args()
-    print("       rows  repeated   peak MB   seconds   CPU s  CPU us/row")  # noqa: T201
-    good = True
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What planning and sending so many rows took."""
+
+    rows: int
+    planning: Cost
+    sending: Cost
+
+
+def measure(count: int, rounds: int) -> list[Figure]:
+    """Return peaks and CPU of planning and of sending, for a list 1, 10 and 100 times as long.
+
+    One round: a peak swings little. `rounds` is there because all groups have it.
+    """
+    del rounds
     with tempfile.TemporaryDirectory(prefix="bulkdelete-bench-", dir="/var/tmp") as name:
-        for count in said.counts:
-            good &= measure(Path(name), count, said.memory)
-    sys.exit(not good)
+        place = Path(name)
+        with sink(place) as found:
+            took = [_took(place, times * count, found.plain) for times in TIMES]
+    return [one for size in took for one in _figures(size)] + _growth(took)
 
 
-def measure(place: Path, count: int, memory: str) -> bool:
-    """Plan a list of so many rows, print a line, and tell whether all is as it must be."""
-    path = place / "list.csv"
-    repeated = write(path, count)
-    began = time.monotonic()
-    words = ("plan", path, "--runs-dir", place / "runs", "--memory", memory, "--json")
-    with subprocess.Popen(
-        [sys.executable, "-m", "bulkdelete", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        out = process.stdout.read() if process.stdout else ""
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds, peak = time.monotonic() - began, used.ru_maxrss / 1024
+def _took(place: Path, rows: int, url: str) -> Took:
+    path, runs = place / "list.csv", place / f"runs-{rows}"
+    repeated = write_apart(path, rows, repeat=True)
+    words = [sys.executable, "-m", "bulkdelete"]
+    where = [*("--endpoint", url), "--quiet", *("--runs-dir", str(runs))]
+    planning = cost([*words, "plan", str(path), *where], "plan")
+    (run,) = (one for one in runs.iterdir() if one.is_dir())
+    sure = ["--yes", *("--max-deletes", str(rows)), *("--max-in-flight", "32"), "--quiet"]
+    sending = cost([*words, "apply", str(run), *sure], "apply")
     path.unlink()
-    ids = json.loads(out)["ids"]
-    line = (
-        f"{count:11,}  {ids['duplicate']:8,}  {peak:8.0f}  {seconds:8.1f}  {count / seconds:9,.0f}"
-    )
-    print(line, flush=True)  # noqa: T201
-    right = (ids["read"], ids["duplicate"]) == (count, repeated) and not process.returncode
-    return right and peak <= int(memory.removesuffix("MB"))
+    _check(run, rows, repeated)
+    _say(f"{rows:,} rows planned", planning)
+    _say(f"{rows:,} rows sent", sending)
+    return Took(rows, planning, sending)
 
 
-def write(path: Path, count: int) -> int:
-    """Write a list; return how many of its rows repeat an earlier one."""
-    dice = np.random.default_rng(1)
-    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
-    first = dice.integers(0, 256, (min(count, _BLOCK), 16), np.uint8)
-    repeated = 0
-    with path.open("wb") as file:
-        file.write(b"identity\n")
-        for start in range(0, count, _BLOCK):
-            raw = dice.integers(0, 256, (min(_BLOCK, count - start), 16), np.uint8)
-            if start:
-                again = len(raw) // 100
-                raw[dice.choice(len(raw), again, replace=False)] = first[:again]
-                repeated += again
-            else:
-                raw = first
-            text = np.empty((len(raw), 32), np.uint8)
-            text[:, 0::2], text[:, 1::2] = digits[raw >> 4], digits[raw & 15]
-            rows = np.full((len(raw), 37), ord("-"), np.uint8)
-            for begin, end, at in _GROUPS:
-                rows[:, at : at + end - begin] = text[:, begin:end]
-            rows[:, 36] = ord("\n")
-            file.write(rows.tobytes())
-    return repeated
+def _check(run: Path, rows: int, repeated: int) -> None:
+    words = [sys.executable, "-m", "bulkdelete", "status", str(run), "--json"]
+    told = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout
+    ids = json.loads(told)["ids"]
+    found = (ids["read"], ids["duplicate"], ids["accepted"])
+    if found != (rows, repeated, rows - repeated):
+        raise FailedError(f"read, duplicate, accepted: {found}, of {rows:,} rows")
 
 
-if __name__ == "__main__":
-    main()
+def _figures(took: Took) -> list[Figure]:
+    millions = took.rows / 1e6
+    return [
+        _peak(f"planning {took.rows:,} rows", took.planning, PLANNING_MB),
+        _peak(f"sending {took.rows:,} rows", took.sending, SENDING_MB),
+        _cpu(f"planning {took.rows:,} rows", took.planning, millions),
+        _cpu(f"sending {took.rows:,} rows", took.sending, millions),
+    ]
+
+
+def _peak(what: str, spent: Cost, most: int) -> Figure:
+    return Figure(_GROUP, f"{what}: peak", "MB", (spent.mb,), target=f"<= {most}")
+
+
+def _cpu(what: str, spent: Cost, millions: float) -> Figure:
+    return Figure(_GROUP, f"{what}: CPU", "s a million", (spent.cpu / millions,))
+
+
+def _growth(took: list[Took]) -> list[Figure]:
+    few, many = took[0], took[-1]
+    return [
+        Figure(
+            group=_GROUP,
+            what=f"peak of sending {many.rows:,} rows, against {few.rows:,}",
+            unit="MB",
+            ours=(many.sending.mb,),
+            theirs=(few.sending.mb,),
+            target=f"<= {GROWTH}",
+        )
+    ]
+
+
+def _say(what: str, spent: Cost) -> None:
+    sys.stderr.write(f"{what}: {spent.mb:.0f} MB, {spent.cpu:.1f} s of CPU, {spent.wall:.1f} s\n")
+    sys.stderr.flush()

@@ -12,13 +12,14 @@ from bulkdelete.core.plan import Plan
 from bulkdelete.io import files, snapshots
 from bulkdelete.io.journal import SNAPSHOT_AFTER
 from bulkdelete.io.rundir import IndexFile, RunDir
-from tests.bench.clients import ENVIRONMENT, cost
+from tests.bench.clients import ENVIRONMENT, FailedError, cost
 from tests.bench.figures import Figure
 from tests.bench.lists import one_column
 from tests.bench.sink import sink
 
 LEFT = 10
 """Chunks that are left to send."""
+_PATIENCE = 300.0
 
 
 def measure(count: int, rounds: int) -> list[Figure]:
@@ -43,7 +44,7 @@ def measure(count: int, rounds: int) -> list[Figure]:
                 progress, _ = run.progress(plan)
                 loads.append(time.perf_counter() - began)
                 if progress.first_unsettled() != plan.counts.chunks - LEFT:
-                    raise SystemExit("the log that was made does not say what it should")
+                    raise FailedError("the log that was made does not say what it should")
                 resumes.append(_until_intent(run))
                 sys.stderr.write(
                     f"round {number + 1}: load {loads[-1]:.2f} s, resume {resumes[-1]:.2f} s, "
@@ -76,15 +77,19 @@ def _until_intent(run: RunDir) -> float:
     """Go on with a run; return the seconds until it puts on record what it is about to send."""
     began = time.perf_counter()
     process = subprocess.Popen(_apply(run.path), env=ENVIRONMENT, stdout=subprocess.DEVNULL)
-    with run.log_path.open("rb") as file:
-        file.seek(0, 2)
-        while b'"intent"' not in file.read():
-            if process.poll() is not None:
-                raise SystemExit("apply ended before it sent anything")
-            time.sleep(0.002)
-        seconds = time.perf_counter() - began
-    if process.wait():
-        raise SystemExit(f"apply ended with {process.returncode}")
+    try:
+        with run.log_path.open("rb") as file:
+            file.seek(0, 2)
+            while b'"intent"' not in file.read():
+                if process.poll() is not None:
+                    raise FailedError("apply ended before it sent anything")
+                time.sleep(0.002)
+            seconds = time.perf_counter() - began
+        if process.wait(_PATIENCE):
+            raise FailedError(f"apply ended with {process.returncode}")
+    finally:
+        process.kill()
+        process.wait()
     return seconds
 
 

@@ -21,10 +21,12 @@ from tests.bench.clients import (
     XARGS,
     Client,
     Cost,
+    FailedError,
     send,
 )
 from tests.bench.figures import Figure
 from tests.bench.lists import one_column
+from tests.bench.longlists import write_apart
 from tests.bench.sink import Sink, ceiling, sink
 
 WIDE, NARROW = 32, 3
@@ -60,60 +62,126 @@ AGAINST = (
 QUICK = tuple(one for one in AGAINST if one.client in {BARE, GATHER})
 """What needs nothing but Python."""
 
-
-def prove(clients: Sequence[Client], found: Sink, place: Path) -> None:
-    """See that each client sends every ID exactly once; SystemExit when one does not."""
-    path, ids = place / "proof.csv", one_column(place / "proof.csv", PROOF, seed=7)
-    for client in clients:
-        if client.lists:
-            send(client, found.counting, path, WIDE)
-            if wrong := found.each_once(set(ids)):
-                raise SystemExit(f"{client.name} does not send each ID exactly once: {wrong}")
-            _say(f"{client.name}: {PROOF:,} IDs, each exactly once")
+STEADY = (Against(BARE, WIDE), Against(UNDICI, WIDE), Against(GO, WIDE))
+"""With ten times as many IDs, so that start and end weigh little."""
+STEADY_TIMES = 10
+STEADY_ROUNDS = 3
 
 
-def measure(count: int, rounds: int, against: Sequence[Against]) -> list[Figure]:
+def measure(count: int, rounds: int) -> list[Figure]:
+    """Return what sending costs us, and what it costs whoever one would take instead."""
+    return compare("sending", count, rounds, AGAINST)
+
+
+def steady(count: int, rounds: int) -> list[Figure]:
+    """Return the same for a long list, where start and end weigh little."""
+    many = STEADY_TIMES * count
+    return compare(f"sending {many:,} IDs", many, min(rounds, STEADY_ROUNDS), STEADY)
+
+
+def quick(count: int, rounds: int) -> list[Figure]:
+    """Return the same against those who need nothing but Python."""
+    return compare("sending", count, rounds, QUICK)
+
+
+def compare(group: str, count: int, rounds: int, against: Sequence[Against]) -> list[Figure]:
     """Return CPU seconds a million IDs, of ours and of each other, from rounds that take turns."""
-    clients = [one for one in CLIENTS if one is OURS or one in {row.client for row in against}]
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bulkdelete-bench-")))
         found = stack.enter_context(sink(place))
         if (most := ceiling(found.plain, place)) < LEAST_CEILING:
             _say(f"the sink answers only {most:,.0f} requests a second: the machine is too busy")
-        prove(clients, found, place)
-        lists = {share: place / f"{share}.csv" for share in sorted({one.share for one in clients})}
-        for share, path in lists.items():
-            one_column(path, round(count * share), seed=1)
-        wanted = sorted({row.in_flight for row in against})
-        turns = [
-            (one, many)
-            for many in wanted
-            for one in clients
-            if one is OURS or any((row.client, row.in_flight) == (one, many) for row in against)
-        ]
-        costs: dict[tuple[str, int], list[Cost]] = {}
+        race = Race(found, place, count)
+        race.prove(
+            [one for one in CLIENTS if one is OURS or one in {row.client for row in against}]
+        )
         for number in range(rounds):
-            for client, many in turns:
-                spent = send(client, found.plain, lists[client.share], many)
-                scale = 1e6 / (count * client.share)
-                spent = Cost(spent.cpu * scale, spent.wall * scale, spent.mb)
-                costs.setdefault((client.name, many), []).append(spent)
-                _say(
-                    f"round {number + 1}: {client.name}, {many} in flight: {spent.cpu:.2f} s of "
-                    f"CPU and {spent.wall:.2f} s a million IDs, {spent.mb:.0f} MB"
-                )
-    return [_figure(row, costs) for row in against]
+            for client, many in _turns(against):
+                race.turn(client, many, number + 1)
+    return [_figure(group, row, race) for row in against]
 
 
-def _figure(row: Against, costs: dict[tuple[str, int], list[Cost]]) -> Figure:
-    ours = costs[OURS.name, row.in_flight]
-    theirs = costs[row.client.name, row.in_flight]
+def _turns(against: Sequence[Against]) -> list[tuple[Client, int]]:
+    """Return who is measured with how many in flight: ours with each number that any other has."""
+    pairs = {(row.client, row.in_flight) for row in against}
+    wanted = sorted({row.in_flight for row in against})
+    return [
+        (one, many) for many in wanted for one in CLIENTS if one is OURS or (one, many) in pairs
+    ]
+
+
+class Race:
+    """Who takes turns on the same work; who fails once is out, and it is known why."""
+
+    def __init__(self, found: Sink, place: Path, count: int) -> None:
+        self.costs: dict[tuple[str, int], list[Cost]] = {}
+        self.out: dict[str, str] = {}
+        self._sink = found
+        self._place = place
+        self._count = count
+
+    def prove(self, clients: Sequence[Client]) -> None:
+        """See that each client sends every ID exactly once; who does not is out."""
+        path = self._place / "proof.csv"
+        ids = one_column(path, PROOF, seed=7)
+        for client in clients:
+            if not client.lists:
+                continue
+            try:
+                send(client, self._sink.counting, path, WIDE)
+                wrong = self._sink.each_once(set(ids))
+            except FailedError as error:
+                wrong = str(error)
+                self._sink.forget()
+            if wrong:
+                self._leave(client, f"it does not send each ID exactly once: {wrong}")
+            else:
+                _say(f"{client.name}: {PROOF:,} IDs, each exactly once")
+
+    def turn(self, client: Client, many: int, number: int) -> None:
+        """Let one send its list once, unless it is out."""
+        if client.name in self.out:
+            return
+        count = round(self._count * client.share)
+        try:
+            spent = send(client, self._sink.plain, self._list(count), many)
+        except FailedError as error:
+            self._leave(client, str(error))
+            return
+        scale = 1e6 / count
+        spent = Cost(spent.cpu * scale, spent.wall * scale, spent.mb)
+        self.costs.setdefault((client.name, many), []).append(spent)
+        _say(
+            f"round {number}: {client.name}, {many} in flight: {spent.cpu:.2f} s of "
+            f"CPU and {spent.wall:.2f} s a million IDs, {spent.mb:.0f} MB"
+        )
+
+    def _list(self, count: int) -> Path:
+        """Return the list of so many IDs; it is written once, by a process that ends with it."""
+        path = self._place / f"{count}.csv"
+        if not path.exists():
+            write_apart(path, count)
+        return path
+
+    def _leave(self, client: Client, why: str) -> None:
+        self.out[client.name] = why
+        _say(f"{client.name} is out: {why}")
+
+
+def _figure(group: str, row: Against, race: Race) -> Figure:
+    what = f"{row.in_flight} in flight, against {row.client.name}"
+    unit = "CPU s a million IDs"
+    for name in (OURS.name, row.client.name):
+        if name in race.out:
+            return Figure(group, what, unit, target=row.target, why=f"{name}: {race.out[name]}")
+    ours = race.costs[OURS.name, row.in_flight]
+    theirs = race.costs[row.client.name, row.in_flight]
     memory = f"{statistics.median(one.mb for one in ours):.0f} MB"
     other = f"{statistics.median(one.mb for one in theirs):.0f} MB"
     return Figure(
-        group="sending",
-        what=f"{row.in_flight} in flight, against {row.client.name} ({memory} and {other})",
-        unit="CPU s a million IDs",
+        group=group,
+        what=f"{what} ({memory} and {other})",
+        unit=unit,
         ours=tuple(one.cpu for one in ours),
         theirs=tuple(one.cpu for one in theirs),
         target=row.target,

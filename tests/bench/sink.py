@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from bulkdelete.targets.clevertap import CLEVERTAP
+from tests.bench.clients import FailedError
 
 PATIENCE = 30.0
 _MODULES = "/usr/lib/nginx/modules"
@@ -56,29 +57,56 @@ http {{
     }}
     location = /count {{ stub_status; }}
   }}
+  server {{
+    listen 127.0.0.1:{refusing} backlog=1024;
+    location / {{
+      content_by_lua_block {{ {refusal} }}
+    }}
+  }}
 }}
 """
 _ANSWER = 'ngx.req.read_body(); ngx.header.content_length = 20; ngx.print(\'{"status":"success"}\')'
 
+REFUSED = "refused-"
+"""A body with an ID that begins so is refused whole by the port that refuses."""
+
+_REFUSAL = f"""
+ngx.req.read_body()
+local good, said = not ngx.req.get_body_data():find('"{REFUSED}', 1, true), nil
+if good then said = '{{"status":"success"}}'
+else ngx.status, said = 400, '{{"status":"fail","error":"bad","code":400}}' end
+ngx.header.content_length = #said
+ngx.print(said)
+"""
+
 
 @dataclass(frozen=True)
 class Sink:
-    """A running nginx; `plain` and `counting` are base URLs."""
+    """A running nginx; `plain`, `counting` and `refusing` are base URLs."""
 
     plain: str
     counting: str
+    refusing: str
     bodies: Path
 
     def each_once(self, ids: "set[str]") -> str:
         """Return what is wrong with the bodies that were written so far, and forget them."""
         seen: Counter[str] = Counter()
         for line in self.bodies.read_text("utf-8").splitlines():
-            seen.update(msgspec.json.decode(line, type=_Body).identity)
-        os.truncate(self.bodies, 0)
+            try:
+                seen.update(msgspec.json.decode(line, type=_Body).identity)
+            except msgspec.MsgspecError:
+                self.forget()
+                return f"a body that is not what the API takes: {line[:200]}"
+        self.forget()
         missing, foreign = len(ids - seen.keys()), len(seen.keys() - ids)
         again = sum(count - 1 for count in seen.values())
         wrong = {"missing": missing, "foreign": foreign, "sent again": again}
         return ", ".join(f"{count:,} {what}" for what, count in wrong.items() if count)
+
+    def forget(self) -> None:
+        """Forget the bodies that were written so far."""
+        os.truncate(self.bodies, 0)
 
 
 class _Body(msgspec.Struct):
@@ -90,21 +118,28 @@ def sink(place: Path, core: int = 0) -> Iterator[Sink]:
     """Start nginx in `place`, on one core; it ends with the block."""
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if nginx is None:
-        raise SystemExit("nginx is missing: `make bench` installs it (Debian: nginx-light)")
-    plain, counting = _port(), _port()
+        raise FailedError("nginx is missing: `make bench` installs it (Debian: nginx-light)")
+    plain, counting, refusing = _port(), _port(), _port()
     config = place / "nginx.conf"
     config.write_text(
         _CONFIG.format(
-            modules=_MODULES, place=place, plain=plain, counting=counting, answer=_ANSWER
+            modules=_MODULES,
+            place=place,
+            plain=plain,
+            counting=counting,
+            refusing=refusing,
+            answer=_ANSWER,
+            refusal=_REFUSAL,
         ),
         "utf-8",
     )
     words = ["taskset", "-c", str(core), nginx, "-p", str(place), "-c", str(config)]
     process = subprocess.Popen([*words, "-e", str(place / "error.log")])
     try:
-        for port in (plain, counting):
+        for port in (plain, counting, refusing):
             _wait(port, process)
-        yield Sink(f"http://127.0.0.1:{plain}", f"http://127.0.0.1:{counting}", place / "bodies")
+        urls = [f"http://127.0.0.1:{port}" for port in (plain, counting, refusing)]
+        yield Sink(urls[0], urls[1], urls[2], place / "bodies")
     finally:
         process.terminate()
         process.wait(PATIENCE)
@@ -123,7 +158,7 @@ def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
             if one.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise SystemExit("nginx did not start: see its error.log")
+    raise FailedError("nginx did not start: see its error.log")
 
 
 def ceiling(url: str, place: Path, core: int = 1) -> float:
