@@ -26,26 +26,33 @@ PROOF = 3
 WORTH = 0.5
 """The power of the level with which patience grows."""
 
+HOPE = 0.1
+"""The power of what there is to be regained with which patience shrinks."""
+
+STEEPER = 3
+"""How much more each further refusal in a row takes off than the one before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How many answers pass before one more is tried: `first`, and a share more each failed try.
 
-    The higher the level, the less is one more worth, and the longer it may take. What has stood
-    for long will, most likely, stand for as long again: then what a wait loses and what a failed
-    try loses are least together where the wait grows with the root of the time, which is what a
-    wait does that grows by the same each time.
+    The higher the level, the less is one more worth, and the longer it may take; the more there is
+    to be regained, the sooner it is tried. What has stood for long will, most likely, stand for as
+    long again: then what a wait loses and what a failed try loses are least together where the wait
+    grows with the root of the time, which is what a wait does that grows by the same each time.
     """
 
     first: float
     growth: float
 
-    def answers(self, level: int, failed: int) -> float:
-        """Return the number of answers to wait for at a level, after so many failed tries."""
-        return self.first * math.pow(level, WORTH) * (1.0 + self.growth * failed)
+    def answers(self, level: int, more: int, failed: int) -> float:
+        """Return the answers to wait for at a level, `more` being hoped for, after failed tries."""
+        worth = math.pow(level, WORTH) / math.pow(more, HOPE)
+        return self.first * worth * (1.0 + self.growth * failed)
 
 
-REGAIN = Patience(25.0, 0.01)
+REGAIN = Patience(26.0, 0.03)
 """For a level that worked before, in this process."""
 
 EXPLORE = Patience(50.0, 1.0)
@@ -58,7 +65,8 @@ class Ceiling:
 
     `best` is the most that was taken at once and held; `trial` is what is being tried, or 0.
     `epoch` counts refusals: an answer says nothing of what was refused after its start.
-    `before` is the level before it began to fall.
+    `before` is the level before it began to fall; `waited` tells that the try was waited for, and
+    does not follow at once from what was refused or taken just now.
     """
 
     cap: int
@@ -69,6 +77,7 @@ class Ceiling:
     trial: int = 0
     epoch: int = 0
     before: int = 1
+    waited: bool = False
     _ramp: int = FIRST_ROUND
     _calm: int = 0
     _failed: int = 0
@@ -132,6 +141,7 @@ class Ceiling:
             and (self._calm >= self._patience() or (settled and self.hopeful))
         ):
             self.trial = min(self.cap, self.level + self._step)
+            self.waited = self.level >= self._maybe and not self._climbing
 
     def _go_on(self) -> None:
         self._regained = self._regained or self.trial > self._maybe
@@ -144,7 +154,8 @@ class Ceiling:
         if self._climbing:
             return 0 if worked else self.level
         patience = self.regain if worked else self.explore
-        return self._spread * patience.answers(self.level, self._failed)
+        more = min(self.best, self.cap) - self.level if worked else 1
+        return self._spread * patience.answers(self.level, more, self._failed)
 
     def accepted(self, number: int, epoch: int) -> None:
         """Note that a request was taken which left as the `number`-th in flight."""
@@ -196,7 +207,7 @@ class Ceiling:
         several who were refused together part ways.
 
         What was only being tried is given up; what had worked falls, the faster the longer it goes
-        on: 1, 2, 4, ... less, at most half of it, until one is taken again.
+        on: 1, 3, 9, ... less, at most half of it, until one is taken again.
         """
         self.epoch += 1
         self._landed = False
@@ -221,7 +232,7 @@ class Ceiling:
             self._falls += number <= self.best
             # All between the new level and the refused number is unknown: it is tried at once.
             self._maybe = min(self.level, number - 1)
-            step = min(2 ** (self._falls - 1), number // 2) if self._falls else 1
+            step = min(STEEPER ** (self._falls - 1), number // 2) if self._falls else 1
             self.level = max(1, min(self.level, number - max(1, step)))
             self._failed = 0
         self.trial = 0

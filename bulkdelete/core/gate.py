@@ -129,7 +129,8 @@ class Gate:
         """Note that a turn was taken, with which `in_flight` are out: the next has its distance."""
         distance = self.tempo.distance(self.latency / self.ceiling.level)
         if in_flight > self.ceiling.best:
-            distance = max(distance, LEAST_STAGGER, STAGGER * self.latency / self.cap)
+            share = self.latency / self.cap
+            distance = max(distance, STAGGER * share, min(LEAST_STAGGER, share / 2))
         if self.ceiling.reaches(in_flight) and not self.tempo.doubted:
             # One more at a time, so that one refusal tells: unless refusals are slow.
             distance = max(distance, min(self._refusal_seconds, self.latency / 2))
@@ -180,7 +181,7 @@ class Gate:
             tempo.refused(now, self._refusals_in_row)
             ceiling.epoch += 1
             return
-        flaps, tried = ceiling.flaps, ceiling.trial
+        flaps, tried = ceiling.flaps, ceiling.trial and ceiling.waited
         ceiling.refused(start.number, in_flight, draw, known=known)
         if known:
             return

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.core.ceiling import EXPLORE, FIRST_ROUND, PROOF, REGAIN, Ceiling, Patience
+from bulkdelete.core.ceiling import EXPLORE, FIRST_ROUND, HOPE, PROOF, REGAIN, Ceiling, Patience
 from bulkdelete.core.gate import (
     BREAKER_AFTER,
     FIRST_COOL_OFF,
@@ -95,7 +95,7 @@ def test_r1_a_refusal_of_many_at_once_is_found_out_by_the_first() -> None:
 
 
 def test_r1_a_fall_from_high_up_takes_few_refusals() -> None:
-    """One less, two, four, at most half: the longer it goes on the faster."""
+    """One less, three, nine, at most half: the longer it goes on the faster."""
     gate = opened(15)
     now = steady(gate, 15, 0.0, 30)
     seen = []
@@ -104,7 +104,7 @@ def test_r1_a_fall_from_high_up_takes_few_refusals() -> None:
         level = gate.limit
         gate.throttled(gate.started(level, now), level, now + 0.05, None, 0.5)
         seen.append(gate.limit)
-    assert seen == [14, 12, 8, 4, 2, 1]
+    assert seen == [14, 11, 6, 3, 2, 1]
     leave(gate, 1, now + 1.0, answered=now + 2.0)
     gate.throttled(gate.started(3, now + 2), 3, now + 2.1, None, 0.5)
     assert gate.limit == 1, "one that was taken begins it anew"
@@ -113,42 +113,42 @@ def test_r1_a_fall_from_high_up_takes_few_refusals() -> None:
 def test_r1_a_fall_that_went_too_far_is_made_good_at_once() -> None:
     """What lies between the new level and the refused number is tried in the next round."""
     ceiling = Ceiling(15, level=11, best=15)
-    for number in (11, 10, 9):
+    for number in (11, 10, 7):
         ceiling.refused(number, number, 0.5)
-    assert ceiling.level == 5
-    for level in (5, 6, 7):
+    assert ceiling.level == 4
+    for level in (4, 5):
         for _ in range(level):
             ceiling.look(level, settled=False)
             assert ceiling.allowed == level
             ceiling.accepted(level, ceiling.epoch)
         ceiling.look(level, settled=False)
         assert ceiling.allowed == level + 1
-        if level < 7:
+        if level < 5:
             ceiling.accepted(level + 1, ceiling.epoch)
-    ceiling.refused(8, 8, 0.5)
+    ceiling.refused(6, 6, 0.5)
     for _ in range(20):
-        ceiling.accepted(7, ceiling.epoch)
-    ceiling.look(7, settled=False)
-    assert ceiling.allowed == 7, "now it is known"
+        ceiling.accepted(5, ceiling.epoch)
+    ceiling.look(5, settled=False)
+    assert ceiling.allowed == 5, "now it is known"
 
 
 def test_r1_a_fall_that_went_too_far_is_made_good_sooner_where_refusals_are_quick() -> None:
     """What was not refused in time lets the next follow, up to what was refused before."""
     ceiling = Ceiling(15, level=15, best=15)
-    for number in (15, 14, 12):
+    for number in (15, 14, 11):
         ceiling.refused(number, number, 0.5)
-    assert ceiling.level == 8
+    assert ceiling.level == 6
     seen = []
-    for out in (7, 8, 9, 10, 11):
+    for out in (5, 6, 7, 9, 10):
         ceiling.look(out, settled=False)
         ceiling.look(out, settled=True)
         seen.append((ceiling.allowed, ceiling.falling))
-    assert seen[0] == (8, True), "not all that may be out are out"
-    assert seen[1:] == [(9, False), (10, False), (11, False), (11, False)], "12 was refused"
-    ceiling.accepted(11, ceiling.epoch)
-    assert ceiling.level == 11
-    ceiling.look(11, settled=True)
-    assert ceiling.allowed == 11
+    assert seen[0] == (6, True), "not all that may be out are out"
+    assert seen[1:] == [(7, False), (9, False), (10, False), (10, False)], "11 was refused"
+    ceiling.accepted(10, ceiling.epoch)
+    assert ceiling.level == 10
+    ceiling.look(10, settled=True)
+    assert ceiling.allowed == 10
 
 
 @pytest.mark.parametrize(("draw", "seconds"), [(0.0, 0.125), (0.5, 0.1875), (1.0, 0.25)])
@@ -245,7 +245,7 @@ def test_r5_a_level_that_worked_is_tried_again_one_by_one() -> None:
         gate.throttled(gate.started(number, now), number, now + 0.05, None, 0.5)
     assert gate.limit == 1
     answers, now = answers_until_a_try(gate, now + 1)
-    assert answers == math.ceil(REGAIN.first)
+    assert answers == math.ceil(REGAIN.answers(1, 2, 0))
     leave(gate, 1, now, answered=now + 1)
     assert gate.ceiling.level == 1, "the try was not filled, so it proved nothing"
     leave(gate, 2, now + 1, answered=now + 2)
@@ -284,7 +284,7 @@ def test_r5_each_failed_try_makes_the_next_one_later(worked: bool) -> None:
         gate.throttled(gate.started(2, now), 2, now + 0.1, None, 0.5)
         assert gate.limit == 1
     patience = REGAIN if worked else EXPLORE
-    assert waits == [math.ceil(patience.answers(1, failed)) for failed in range(4)]
+    assert waits == [math.ceil(patience.answers(1, 1, failed)) for failed in range(4)]
 
 
 def test_r5_a_climb_to_what_once_worked_takes_longer_steps() -> None:
@@ -360,6 +360,27 @@ def test_r1_while_the_level_falls_one_refusal_tells() -> None:
         assert gate.wait(5, now) == pytest.approx(distance)
 
 
+def test_r1_the_first_starts_are_a_little_apart_and_never_for_rounds() -> None:
+    """5 ms each where requests are long; half of a request's time for all of them otherwise."""
+    for seconds, distance in ((3.0, 0.05), (1.0, 1 / 60), (0.2, 0.005), (0.04, 0.04 / 30)):
+        gate = opened(15, seconds)
+        leave(gate, 2, 1.0)
+        assert gate.wait(2, 1.0) == pytest.approx(distance)
+
+
+def test_r5_only_a_try_that_was_waited_for_says_that_it_is_no_matter_of_pace() -> None:
+    """Just after a fall a bucket is as empty as it was: one more is refused there, too."""
+    gate, now = falls_to(6)
+    gate.ceiling._maybe = 8
+    gate.tempo.suspect(now, 1.0, flaps=True, alone=False)
+    for doubted in (True, False):
+        answers, now = answers_until_a_try(gate, now)
+        assert (answers < 10) == doubted
+        gate.throttled(gate.started(7, now), 7, now + 0.05, None, 0.5)
+        assert gate.tempo.doubted == doubted
+        now += 1
+
+
 def test_r1_a_fall_far_from_the_server_ends() -> None:
     """Held is only what makes one more than left since: else the level would never be reached."""
     gate, now = falls_to(11, seconds=0.4)
@@ -408,7 +429,7 @@ def test_r5_a_try_that_slipped_in_between_two_others_is_no_level_that_worked() -
         gate.throttled(gate.started(3, now + 1), 3, now + 1.1, None, 0.5)
         assert gate.limit == 2
         now += 2
-    first = EXPLORE.answers(2, 0)
+    first = EXPLORE.answers(2, 1, 0)
     assert waits == [math.ceil(first * (1 + failed)) for failed in range(3)]
     _, now = answers_until_a_try(gate, now)
     leave(gate, 3, now, answered=now + 1)
@@ -432,10 +453,10 @@ def test_r1_an_answer_to_what_left_before_a_refusal_ends_no_fall() -> None:
     ceiling.refused(15, 15, 0.5)
     ceiling.accepted(15, 0)
     ceiling.refused(14, 14, 0.5)
-    assert ceiling.level == 12
-    ceiling.accepted(12, ceiling.epoch)
-    ceiling.refused(12, 12, 0.5)
-    assert ceiling.level == 11, "one to what left after it does"
+    assert ceiling.level == 11
+    ceiling.accepted(11, ceiling.epoch)
+    ceiling.refused(11, 11, 0.5)
+    assert ceiling.level == 10, "one to what left after it does"
 
 
 def test_s13_another_cap_holds_at_once() -> None:
@@ -460,8 +481,15 @@ def test_s13_another_cap_holds_at_once() -> None:
 
 def test_patience_grows_by_the_same_each_time() -> None:
     """So it grows as the root of the time; with the level, it grows as that one's root."""
-    assert [Patience(10, 1).answers(1, failed) for failed in range(4)] == [10, 20, 30, 40]
-    assert [Patience(10, 0.5).answers(4, failed) for failed in range(3)] == [20, 30, 40]
+    assert [Patience(10, 1).answers(1, 1, failed) for failed in range(4)] == [10, 20, 30, 40]
+    assert [Patience(10, 0.5).answers(4, 1, failed) for failed in range(3)] == [20, 30, 40]
+
+
+def test_patience_is_shorter_where_more_is_to_be_regained() -> None:
+    """What eight idle slots lose until a try is more than what one does."""
+    one, eight = (Patience(10, 1).answers(6, more, 0) for more in (1, 8))
+    assert one / eight == pytest.approx(8**HOPE)
+    assert one > eight
 
 
 def flap(gate: Gate, now: float) -> float:

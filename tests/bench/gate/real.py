@@ -68,9 +68,8 @@ class RealWorld(World):
 
     def _happen(self, event: Callable[[], None]) -> None:
         self.now = self._loop.time() - self._began
-        if not self._done:
-            event()
-        if self._done:
+        event()
+        if self._drained:
             self._ended.set()
 
     def _arrive(self, request: _Request) -> None:

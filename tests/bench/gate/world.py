@@ -100,6 +100,7 @@ class World:
         self._asked = self._turned_away = 0
         self._pace = _Pace(scenario.rate) if scenario.rate else None
         self._done = False
+        self._ended_at = 0.0
 
     def run(self) -> Result:
         """Go on until all phases are through."""
@@ -111,13 +112,18 @@ class World:
             self._at(begin + length, self._note_free)
         self._pump()
         for _ in range(MOST_EVENTS):
-            if self._done or not self._events:
+            if self._drained or not self._events:
                 break
             self.now, _, event = heapq.heappop(self._events)
             event()
-        if not self._done:
+        if not self._drained:
             raise AssertionError(f"{self.scenario.name}: it never ended")
         return self._result()
+
+    @property
+    def _drained(self) -> bool:
+        """Whether all is through, and what was out then has come back: it held its slot, too."""
+        return self._done and not self._out
 
     # --- us ---
 
@@ -135,6 +141,14 @@ class World:
             self._at(self.now + self._hop(), partial(self._arrive, request))
 
     def _answer(self, request: _Request, start: Start, *, refused: bool) -> None:
+        if not self._done:
+            self._learn(request, start, refused=refused)
+        if not refused and not self._out_of_order(self.now):
+            self._busy.append((start.at, self.now))
+        self._out -= 1
+        self._pump()
+
+    def _learn(self, request: _Request, start: Start, *, refused: bool) -> None:
         draw = self.dice.random()
         if refused:
             self._refused += 1
@@ -147,10 +161,6 @@ class World:
             self._accepted.append(self.now)
             self.controller.accepted(start, self._out, self.now)
             self._count_down()
-        if not refused and not self._out_of_order(self.now):
-            self._busy.append((start.at, self.now))
-        self._out -= 1
-        self._pump()
 
     def _count_down(self) -> None:
         self._left_in_phase -= 1
@@ -158,7 +168,7 @@ class World:
             return
         self._phase += 1
         if self._phase == len(self.scenario.phases):
-            self._done = True
+            self._done, self._ended_at = True, self.now
             return
         self._limit = self.scenario.phases[self._phase][0]
         self._left_in_phase = self._length()
@@ -264,7 +274,7 @@ class World:
         heapq.heappush(self._events, (when, next(self._count), event))
 
     def _result(self) -> Result:
-        begin, end = self._answers[self.scenario.warm_up - 1], self.now
+        begin, end = self._answers[self.scenario.warm_up - 1], self._ended_at
         adapt = tuple(self._adapted(change) for change in self._changes)
         return Result(
             use=self._use(begin, end),
