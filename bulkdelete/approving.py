@@ -65,7 +65,7 @@ class Approver:
         """Return a new approval, or None when the one on record is good; GuardError otherwise."""
         before = progress.approval
         if self._consent.approve is not None:
-            guards.check_digest(plan.digest, self._consent.approve)
+            guards.check_digest((plan.digest, plan.job_digest), self._consent.approve)
         if before is not None and not self._consent.renew:
             guards.check_alive(before, now)
             return None
@@ -137,7 +137,7 @@ class Approver:
 
 def missing(plan: "Plan", why: str) -> GuardError:
     """Say that a plan is not approved, and how that is done."""
-    short = plan.digest.removeprefix("sha256:")[:SHORT_DIGEST]
+    short = plan.job_digest.removeprefix("sha256:")[:SHORT_DIGEST]
     return GuardError(
         "approval_missing",
         f"this plan is not approved, and {why}; nothing was sent",

@@ -122,7 +122,7 @@ async def _run(fleet: _Fleet, order: Order, company: Company, at_once: int) -> F
             {one.job.name: (one.plan.digest, one.plan.counts.planned) for one in fleet.jobs}
         )
         if order.consent.approve is not None:
-            guards.check_digest(fleet.digest, order.consent.approve, "fleet")
+            guards.check_digest([fleet.digest], order.consent.approve, "fleet")
         if order.dry_run:
             return fleet.report(exit_code=None)
         await _approve(fleet, order.consent, company.ask)

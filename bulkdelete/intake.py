@@ -85,6 +85,7 @@ class Intake:
             last_seen=settings.last_seen,
             exported_at=settings.exported_at,
             selection=settings.selection,
+            shard=settings.shard,
             memory=settings.memory,
             scratch=self.draft.path,
             # One key for all runs of a job, so that their sketches can be compared.
@@ -129,24 +130,23 @@ class Intake:
         """Apply the guards that look at the plan, and at the job's last ones."""
         settings, meant = self.settings, self.meant
         found = made.findings
-        guards.check_invalid(made.plan.counts, settings.max_invalid, found.invalid, found.columns)
+        guards.check_invalid(made.plan.whole, settings.max_invalid, found.invalid, found.columns)
         guards.check_damage(made.findings.damage, meant.damage)
         if not meant.protect_mismatch:
             guards.check_protect(made.findings.strangers)
         check_limits(made.plan, settings)
         if not meant.anomaly:
-            check_anomaly(Night.of(made.plan.counts, made.sketch), self.nights)
+            check_anomaly(Night.of(made.plan.whole, made.sketch), self.nights)
 
     def _final(self, plan: Plan) -> Path:
         if self.settings.run_dir is not None:
             return self.settings.run_dir
-        short = plan.digest.removeprefix("sha256:")[:12]
-        stem = runs.stem(self._wished)
+        name = runs.name(self._wished, plan)
         place = self.settings.runs_dir
-        final = place / f"{stem}-{short}"
+        final = place / name
         number = 2
         while final.exists():
-            final = place / f"{stem}-{short}-{number}"
+            final = place / f"{name}-{number}"
             number += 1
         return final
 
@@ -175,8 +175,8 @@ def who() -> str:
 
 def check_limits(plan: Plan, settings: Settings) -> None:
     """Apply the guards of size and age; also before a plan that was made earlier is sent."""
-    guards.check_size(plan.counts, settings.max_deletes, settings.expect_count)
-    guards.check_percent(plan.counts, settings.max_percent, settings.population)
+    guards.check_size(plan.whole, settings.max_deletes, settings.expect_count)
+    guards.check_percent(plan.whole, settings.max_percent, settings.population)
     guards.check_age(plan.list_time, time.time(), settings.max_list_age)
 
 

@@ -63,6 +63,7 @@ class PlanOptions(PlaceOptions, GuardOptions, total=False):
     limit: int
     sample: int
     seed: int
+    shard: str
     numbers: bool
     trim: bool
     lower: bool

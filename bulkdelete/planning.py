@@ -11,6 +11,7 @@ from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from bulkdelete.census import Census
@@ -18,15 +19,15 @@ from bulkdelete.core import guards
 from bulkdelete.core import index as codes
 from bulkdelete.core import plan as plans
 from bulkdelete.core.activity import ActivityColumn
-from bulkdelete.core.chunks import Chunker
 from bulkdelete.core.columns import NAMES
 from bulkdelete.core.damage import Detector, Finding
 from bulkdelete.core.dedup import MemoryFullError, Seen, SeenIds
-from bulkdelete.core.digests import FileHash, keyed, leaf
+from bulkdelete.core.digests import FileHash, keyed
 from bulkdelete.core.identities import ProtectRules, mask, shown
 from bulkdelete.core.layout import Format, Layout, Reading
 from bulkdelete.core.model import Batch, Chunk, Kind, State
 from bulkdelete.core.selection import EXCLUSIONS, Selection, Selector
+from bulkdelete.core.shard import OTHER_SHARD
 from bulkdelete.core.sieve import sift
 from bulkdelete.core.sketch import Sketcher
 from bulkdelete.errors import InputError, IntegrityError, UsageError
@@ -37,16 +38,18 @@ from bulkdelete.reading import (
     MarkerWatch,
     Part,
     batches,
-    kept,
     layout_of,
     own_marks,
 )
+from bulkdelete.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from bulkdelete.core.columns import Names
+    from bulkdelete.core.shard import Shard
+    from bulkdelete.core.sieve import OfKind, Sifted
     from bulkdelete.core.sketch import Sketch
     from bulkdelete.core.target import Target
 
@@ -89,6 +92,7 @@ class Wish:
     exported_at: float | None = None
     sketch_seed: int | None = None
     selection: Selection = field(default_factory=Selection)
+    shard: "Shard | None" = None
     memory: int = MEMORY
     scratch: "Path | None" = None
 
@@ -187,13 +191,12 @@ class _Survey:
         self._rules = rules
         self._held_back = [0] * len(rules)
         self._seen = seen
-        self._chunker = Chunker(wish.chunk_size)
         self._index = codes.IndexBuilder()
-        self._content = hashlib.sha256()
+        self._own = Tally(wish.chunk_size, self._add)
+        # All shards plan the whole: what is approved, and held against the guards, is the job.
+        self._job = self._own if wish.shard is None else Tally(wish.chunk_size)
         self._layouts: list[Layout] = []
         self._parts: list[plans.PartFacts] = []
-        self._planned = dict.fromkeys(Kind, 0)
-        self._out = {codes.DUPLICATE: 0, codes.PROTECTED: 0, codes.OUT: 0}
         self._reasons: dict[str, int] = {}
         self._findings = Findings()
         self._active: frozenset[int] = frozenset()
@@ -283,7 +286,7 @@ class _Survey:
         """Guess from the first batch how many IDs a part of one kind holds; an archive, fewer."""
         if isinstance(batch.kinds, Kind):
             blocks = (await source.facts(part.path)).size / BLOCK
-            guess = self._planned[batch.kinds] + int(len(batch.ids) * max(1.0, blocks * 1.02))
+            guess = self._job.planned[batch.kinds] + int(len(batch.ids) * max(1.0, blocks * 1.02))
             self._seen.expect(min(guess, _GUESS), batch.kinds)
 
     def _mark(self, part: int, batch: Batch) -> None:
@@ -293,28 +296,31 @@ class _Survey:
                 record=self._index.records,
                 offset=batch.offset,
                 line=batch.line,
-                identities=self._planned[Kind.IDENTITY],
-                guids=self._planned[Kind.GUID],
+                identities=self._own.planned[Kind.IDENTITY],
+                guids=self._own.planned[Kind.GUID],
                 reasons=len(self._index.reasons),
             )
         )
 
     def _take(self, part: Part, batch: Batch) -> None:
-        others = self._others(part, batch)
-        self._index.add(len(batch.ids), others)
-        for kind, ids in kept(batch, others):
-            self._planned[kind] += len(ids)
-            for chunk in self._chunker.feed(ids, kind):
-                self._add(chunk)
-        self._show(part, batch, others)
-
-    def _others(self, part: Part, batch: Batch) -> dict[int, int]:
-        """Find what is not planned: position -> code."""
         sifted = sift(batch, self._selector, self._wish.target.fault)
+        kinds = list(sifted.kinds())
         for position in sorted(sifted.out):
             self._leave_out(part, batch, position, sifted.out[position])
+        row = codes.row(len(batch.ids), self._others(part, sifted, kinds))
+        if self._wish.shard is not None:
+            self._job.take(batch, row)
+            row = _apart(self._wish.shard, kinds, row)
+        self._note_reasons(sifted, row)
+        self._index.add(row)
+        self._own.take(batch, row)
+        self._show(part, batch, row)
+
+    def _others(self, part: Part, sifted: "Sifted", kinds: "Sequence[OfKind]") -> dict[int, int]:
+        """Find what of the job is not planned: position -> code."""
+        batch = sifted.batch
         others = dict.fromkeys(sifted.out, codes.OUT)
-        for some in sifted.kinds():
+        for some in kinds:
             ids, kind, detector = some.ids, some.kind, self._detectors[some.kind]
             if sifted.shape and some.positions is None:
                 detector.look_at(sifted.shape, ids, part.name, batch.lines)
@@ -329,8 +335,6 @@ class _Survey:
                         self._held_back[number] += 1
         for place in self._active:
             others.setdefault(place, codes.PROTECTED)
-        for code in others.values():
-            self._out[code] += 1
         return others
 
     def _activity(self, part: Part, layout: Layout) -> "Callable[[Batch], frozenset[int]] | None":
@@ -342,7 +346,6 @@ class _Survey:
         return partial(column.active_after, moment=wish.exported_at)
 
     def _leave_out(self, part: Part, batch: Batch, position: int, reason: str) -> None:
-        self._index.add_reason(self._reasons.setdefault(reason, len(self._reasons)))
         if reason in EXCLUSIONS:
             self._excluded += 1
             return
@@ -355,29 +358,36 @@ class _Survey:
             self._findings.invalid.append(f"{where} {reason}")
             self._findings.masked.append(shown(batch.ids[position]))
 
-    def _add(self, chunk: Chunk) -> None:
-        digest = leaf(chunk.kind, chunk.ids)
-        self._content.update(digest)
+    def _note_reasons(self, sifted: "Sifted", row: bytes | bytearray) -> None:
+        """Note why the records of code `OUT` are out, in order."""
+        known, out, shard = self._reasons, row.count(codes.OUT), self._wish.shard
+        if out and shard is not None and (shard.index or not sifted.out):
+            self._index.add_reasons([known.setdefault(OTHER_SHARD, len(known))] * out)
+            return
+        for at in sorted(sifted.out) if out == len(sifted.out) else _places(row, codes.OUT):
+            reason = sifted.out.get(at, OTHER_SHARD)
+            self._index.add_reasons([known.setdefault(reason, len(known))])
+
+    def _add(self, chunk: Chunk, digest: bytes) -> None:
         self._index.add_chunk(chunk, keyed(self._key, digest))
 
-    def _show(self, part: Part, batch: Batch, others: dict[int, int]) -> None:
+    def _show(self, part: Part, batch: Batch, row: bytes | bytearray) -> None:
         """Remember places and masked examples of the first and last planned IDs."""
-        if len(others) == len(batch.ids):
+        last = row.rfind(codes.PLANNED)
+        if last < 0:
             return
-        positions = range(len(batch.ids))
         if not self._findings.first:
-            first = [one for one in positions if one not in others][:3]
+            first = _places(row, codes.PLANNED)[:3]
             self._findings.first = f"{part.name}:{batch.lines[first[0]]}"
             self._findings.examples = [_example(batch, one) for one in first]
-        last = next(one for one in reversed(positions) if one not in others)
         self._findings.last = f"{part.name}:{batch.lines[last]}"
 
     def finish(
         self, protect: "tuple[plans.Protected, ...]", tool: str, sketch: "Sketch | None"
     ) -> Planned:
         """Close the chunks that are open and put the plan together."""
-        for chunk in self._chunker.close():
-            self._add(chunk)
+        for tally in {self._own, self._job}:
+            tally.close()
         for detector in self._detectors.values():
             self._findings.damage += detector.findings()
         shapes = sum((one.shapes for one in self._detectors.values()), Counter())
@@ -389,9 +399,9 @@ class _Survey:
             if not held and rules.unlike(shapes)
         ]
         sections = self._index.sections()
-        counts = self._counts()
+        counts, job = self._counts()
         bound = self._bound(protect)
-        content = self._content.hexdigest()
+        content = self._own.content
         whole = hashlib.sha256()
         for section in sections:
             whole.update(section)
@@ -399,7 +409,7 @@ class _Survey:
             schema=plans.SCHEMA,
             tool=tool,
             created=self._now,
-            digest=plans.digest(bound, content, counts),
+            digest=plans.digest(bound, content, counts, job),
             bound=bound,
             content=content,
             counts=counts,
@@ -414,6 +424,7 @@ class _Survey:
             list_time=self._list_time(),
             held_back=tuple(self._held_back),
             made_by=self._wish.made_by,
+            job=job,
         )
         return Planned(plan, sections, self._findings, sketch)
 
@@ -422,18 +433,15 @@ class _Survey:
         said = self._wish.exported_at
         return min(self._list_times, default=self._now) if said is None else said
 
-    def _counts(self) -> plans.Counts:
-        return plans.Counts(
-            read=self._index.records,
-            planned=sum(self._planned.values()),
-            duplicate=self._out[codes.DUPLICATE],
-            protected=self._out[codes.PROTECTED],
-            invalid=self._out[codes.OUT] - self._excluded,
-            excluded=self._excluded,
-            identities=self._planned[Kind.IDENTITY],
-            guids=self._planned[Kind.GUID],
-            chunks=self._chunker.next_seq,
-        )
+    def _counts(self) -> tuple[plans.Counts, plans.Job | None]:
+        """Return what was counted of this plan, and of the job that it is a shard of."""
+        whole, shard = self._job.counts(self._excluded), self._wish.shard
+        if shard is None:
+            return whole, None
+        owned = whole.excluded + whole.invalid if shard.index == 0 else 0
+        theirs = self._own.out - owned
+        excluded = theirs + (whole.excluded if shard.index == 0 else 0)
+        return self._own.counts(excluded), plans.Job(content=self._job.content, counts=whole)
 
     def _bound(self, protect: "tuple[plans.Protected, ...]") -> plans.Bound:
         wish, layouts = self._wish, self._layouts
@@ -457,11 +465,28 @@ class _Survey:
             signatures=wish.signatures,
             signers=_sum(wish.signers),
             selection=wish.selection.words(),
+            shard=str(wish.shard or ""),
             normal=wish.reading.normal,
             last_seen=None
             if wish.last_seen is None or wish.exported_at is None
             else (wish.last_seen, wish.exported_at),
         )
+
+
+def _apart(shard: "Shard", kinds: "Sequence[OfKind]", row: bytearray) -> bytearray:
+    """Leave out what is another shard's, too."""
+    for some in kinds:
+        others = shard.others(some.data)
+        if some.positions is None:
+            return codes.left_out(row, others)
+        for position in compress(some.positions, others):
+            row[position] = codes.OUT
+    return row
+
+
+def _places(row: bytes | bytearray, code: int) -> list[int]:
+    """Return where a code stands."""
+    return [at for at, one in enumerate(row) if one == code]
 
 
 def said(reading: Reading) -> plans.Reading:

@@ -22,7 +22,7 @@ from bulkdelete.io import source, tables
 from bulkdelete.io.inflating import BLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
     from bulkdelete.core import index as codes
     from bulkdelete.core.digests import FileHash
@@ -345,21 +345,24 @@ async def _again(
         ) from error
 
 
-def kept(batch: "Batch", others: "dict[int, int]") -> "Iterator[tuple[Kind, list[str]]]":
+def kept(batch: "Batch", others: "Mapping[int, int]") -> "Iterator[tuple[Kind, list[str]]]":
     """Yield runs of the IDs of a batch that are planned (not in `others`), each of one kind."""
+    planned = bytearray(b"\1") * len(batch.ids)
+    for position in others:
+        planned[position] = 0
+    return picked(batch, planned)
+
+
+def picked(batch: "Batch", planned: bytes | bytearray) -> "Iterator[tuple[Kind, list[str]]]":
+    """Yield runs of the IDs of a batch where `planned` is not 0, each of one kind."""
     ids = batch.ids
     if isinstance(batch.kinds, Kind):
-        if others:
-            wanted = [True] * len(ids)
-            for position in others:
-                wanted[position] = False
-            ids = list(compress(ids, wanted))
-        yield batch.kinds, ids
+        yield batch.kinds, list(compress(ids, planned)) if 0 in planned else ids
         return
     run: list[str] = []
     current = Kind.IDENTITY
     for position, one in enumerate(ids):
-        if position in others:
+        if not planned[position]:
             continue
         kind = batch.kinds[position]
         if kind is not current and run:

@@ -102,6 +102,7 @@ def summary(
         chain_head=head,
         changes=tuple(reports.Change(one.name, one.value, one.at) for one in progress.settings),
         notes=notes,
+        job=reports.job_facts(plan),
     )
 
 

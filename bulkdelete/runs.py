@@ -5,6 +5,7 @@ the same paths (for standard input: the same content) decides.
 """
 
 import glob
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -77,10 +78,12 @@ def matching(
         try:
             plan = run.plan()
         except IntegrityError:
-            if run.run_id.startswith(stem(wish) + "-"):
+            if run.run_id.startswith(stem(wish) + "-") and not _of_another_shard(run.run_id, wish):
                 raise
             continue  # another input's damage is not this job's business
-        if _of(plan, wish) and not plan.draft and _same(plan, wish, sums):
+        if not _of(plan, wish) or plan.draft or not _same(plan, wish, sums):
+            continue
+        if plan.shard == wish.shard or _stands_in_the_way(run, plan, wish):
             return RunDir(run.path, settings.key_file)
     return None
 
@@ -88,6 +91,21 @@ def matching(
 def _of(plan: "Plan", wish: "Wish") -> bool:
     bound = plan.bound
     return (bound.target, bound.account) == (wish.target.name, wish.account)
+
+
+def _of_another_shard(run_id: str, wish: "Wish") -> bool:
+    """Tell by its name that a run is another shard of so many as are wished."""
+    found = re.search(r"-shard-([0-9]+)-of-([0-9]+)(?:-[0-9]+)?$", run_id)
+    if found is None or wish.shard is None:
+        return False
+    return int(found[2]) == wish.shard.count and int(found[1]) != wish.shard.index
+
+
+def _stands_in_the_way(run: RunDir, plan: "Plan", wish: "Wish") -> bool:
+    """Tell that an unfinished run cuts the same list in another way: both would send its IDs."""
+    if plan.shard and wish.shard and plan.shard.count == wish.shard.count:
+        return False
+    return load(run).unfinished
 
 
 def _same(plan: "Plan", wish: "Wish", sums: "tuple[str, ...]") -> bool:
@@ -98,19 +116,20 @@ def _same(plan: "Plan", wish: "Wish", sums: "tuple[str, ...]") -> bool:
 
 
 def nights(inputs: "tuple[str, ...]", settings: "Settings") -> list[Night]:
-    """Return the finished runs of a job, the newest first: the same words and account.
+    """Return the finished runs of a job, the newest first: the same words, account and shard.
 
     A run that cannot be read says nothing here; it speaks up where it matters.
     """
     found: list[Night] = []
+    job = (inputs, settings.target.name, settings.account, settings.shard)
     for run in _past(settings):
         try:
             plan = run.plan()
-            said = (plan.inputs, plan.bound.target, plan.bound.account)
-            if said == (inputs, settings.target.name, settings.account):
+            # Each shard keeps the whole job's figures: a night must count once.
+            if (plan.inputs, plan.bound.target, plan.bound.account, plan.shard) == job:
                 progress, _ = run.progress(plan)
-                if progress.seal is not None and plan.counts.planned:
-                    found.append(Night.of(plan.counts, run.sketch()))
+                if progress.seal is not None and plan.whole.planned:
+                    found.append(Night.of(plan.whole, run.sketch()))
         except (BulkdeleteError, OSError):
             continue
         if len(found) == MOST_HISTORY:
@@ -135,6 +154,13 @@ def stem(wish: "Wish") -> str:
     name = "stdin" if wish.inputs == (STDIN,) else wish.parts[0].path.name
     plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in name.lstrip(".-"))
     return plain[:60] or "list"
+
+
+def name(wish: "Wish", plan: "Plan") -> str:
+    """Return the name of a plan's run directory; the shards of a job differ in its end only."""
+    short = plan.job_digest.removeprefix("sha256:")[: plans.SHORT_DIGEST]
+    shard = f"-{plan.shard.slug}" if plan.shard else ""
+    return f"{stem(wish)}-{short}{shard}"
 
 
 def load(run: RunDir) -> Found:
@@ -217,6 +243,7 @@ async def quick_differences(
             bound.last_seen,
         ),
         "--where, --skip, --limit or --sample": (wish.selection.words(), bound.selection),
+        "--shard": (str(wish.shard or ""), bound.shard),
         "the chunk size": (wish.chunk_size, bound.chunk_size),
         "the planning rules (another version of the tool)": (plans.RULES_VERSION, bound.rules),
     }

@@ -21,6 +21,7 @@ from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.live import FASTEST, MOST_IN_FLIGHT, SLOWEST
 from bulkdelete.core.model import MAX_IDS_PER_CHUNK, Kind
 from bulkdelete.core.selection import NORMAL, Condition, Selection
+from bulkdelete.core.shard import Shard
 from bulkdelete.core.target import Target, is_loopback, is_private
 from bulkdelete.core.times import Window, instant
 from bulkdelete.errors import UsageError
@@ -73,6 +74,7 @@ class Settings:
     exported_at: float | None
     last_seen: str | None
     selection: Selection
+    shard: Shard | None
     window: Window | None
     kill_file: Path | None
     max_invalid: float
@@ -280,6 +282,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "limit": _Field(_number(1, _MOST, int), only="flag"),
     "sample": _Field(_number(1, _MOST, int), only="flag"),
     "seed": _Field(_number(0, _MOST, int), only="flag"),
+    "shard": _Field(lambda value: Shard.parse(_text(value))),
     "region": _Field(_text, place=True),
     "endpoint": _Field(_text, place=True),
     "account_id": _Field(_text, env=_BY_TARGET, place=True),

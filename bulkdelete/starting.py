@@ -201,7 +201,7 @@ class Start:
             )
         await self.world.check_bound()
         settings = self.settings
-        guards.check_size(self.plan.counts, settings.max_deletes, settings.expect_count)
+        guards.check_size(self.plan.whole, settings.max_deletes, settings.expect_count)
 
     def _record(self, at: float, todo: int) -> log.Start:
         return log.Start(

@@ -51,7 +51,7 @@ def make(place: Path, chunks: int) -> RunDir:
     index = IndexBuilder()
     ids = tuple(map(str, range(SIZE)))
     for seq in range(chunks):
-        index.add(SIZE, {})
+        index.add(bytes(SIZE))
         index.add_chunk(Chunk(seq, Kind.IDENTITY, ids), _digest(seq))
     sections = index.sections()
     plan = _plan(chunks, hashlib.sha256(b"".join(sections)).hexdigest())

@@ -201,6 +201,7 @@ def plan_lines(plan: "Plan", findings: "Findings | None", cap: int) -> list[str]
         + (f" and {len(plan.parts) - 3} more" if len(plan.parts) > 3 else ""),  # noqa: PLR2004
         *(f"  selected     by {one}" for one in plan.bound.selection),
         *(f"  each ID      as --{one} says" for one in plan.bound.normal),
+        *_job_lines(plan),
         f"  read         {counts.read:>12,} IDs",
         (
             f"  planned      {counts.planned:>12,} IDs ({counts.identities:,} identity,"
@@ -216,6 +217,16 @@ def plan_lines(plan: "Plan", findings: "Findings | None", cap: int) -> list[str]
     ]
     lines.extend(f"  WARNING      {one}" for one in plan.warnings)
     return lines + (_finding_lines(findings) if findings else [])
+
+
+def _job_lines(plan: "Plan") -> list[str]:
+    """Say of a shard what it is a part of; that is what is approved."""
+    if plan.shard is None:
+        return []
+    return [
+        f"  shard        {plan.shard}, the first being 0: its share of {plan.whole.planned:,} IDs",
+        f"  of the job   {plan.job_digest}",
+    ]
 
 
 def _held_back_lines(plan: "Plan") -> list[str]:
@@ -275,6 +286,11 @@ def report_lines(report: "Report") -> list[str]:
             f" chunks sent again {requests['resent_chunks']:,}"
         ),
     ]
+    if (job := report.job) is not None:
+        lines.append(
+            f"  shard {job.index}/{job.count} of a job of {job.ids['planned']:,} planned IDs;"
+            " what the others own is excluded here"
+        )
     lines.extend(f"  changed      {one.name} to {one.value}" for one in report.changes)
     lines += _timing_lines(report)
     if (verified := report.verification) is not None:

@@ -76,6 +76,10 @@ class SelectFlags:
     seed: Annotated[
         str | None, Parameter(group=_SELECT, help="Another seed, another sample (0).")
     ] = None
+    shard: Annotated[
+        str | None,
+        Parameter(group=_SELECT, help="Of it all, one of several equal shards: 0/4, 1/4, ... 3/4."),
+    ] = None
     numbers: Annotated[
         bool, Parameter(group=_SELECT, help="Take whole numbers in JSON as IDs, by their digits.")
     ] = False

@@ -167,17 +167,18 @@ def check_rules(accepted: "Sequence[str]") -> None:
             )
 
 
-def check_digest(plan_digest: str, given: str, what: str = "plan") -> None:
-    """Refuse an approval that is not of exactly this plan (whole digest or its first 12 hex).
+def check_digest(digests: "Sequence[str]", given: str, what: str = "plan") -> None:
+    """Refuse an approval that is of none of these (whole digest or its first 12 hex).
 
-    `what` else it may be the digest of.
+    They are the plan's own, the first, and that of the job which it is a shard of. `what`
+    else they may be of.
     """
     bare = given.strip().lower().removeprefix("sha256:")
-    whole = plan_digest.removeprefix("sha256:")
-    if len(bare) < SHORT_DIGEST or not whole.startswith(bare):
+    wholes = [one.removeprefix("sha256:") for one in digests]
+    if len(bare) < SHORT_DIGEST or not any(whole.startswith(bare) for whole in wholes):
         raise GuardError(
             "approve_digest",
-            f"--approve names another {what}: this one is {plan_digest}; nothing was sent",
+            f"--approve names another {what}: this one is {digests[0]}; nothing was sent",
             f"look at this {what}, then approve its digest",
         )
 

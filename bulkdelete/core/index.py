@@ -14,6 +14,8 @@ marks    52 each: record, offset, line, identities before, guids before, reasons
 A record's number counts through all parts. No ID is in it.
 """
 
+import functools
+import operator
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +24,7 @@ from bulkdelete.core.digests import DIGEST_BYTES
 from bulkdelete.core.model import Chunk, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MAGIC = b"BDINDEX1"
 COUNTS = struct.Struct("<8sQQQQ")
@@ -89,6 +91,35 @@ class ChunkEntry:
         return cls(digest, _KINDS[number], count)
 
 
+def row(count: int, others: "Mapping[int, int]") -> bytearray:
+    """Return the codes of `count` records, a byte each, all planned but for `others`."""
+    codes = bytearray(count)
+    for position, code in others.items():
+        codes[position] = code
+    return codes
+
+
+def planned(codes: bytes | bytearray) -> bytes | bytearray:
+    """Return 1 for each record that is planned, and 0 for the others."""
+    return codes.translate(_IS_PLANNED)
+
+
+def left_out(codes: bytes | bytearray, where: bytes) -> bytearray:
+    """Return the codes, but `OUT` where `where` is 1."""
+    # All bits of a code are set in OUT: put over another it replaces it.
+    both = int.from_bytes(codes) | int.from_bytes(where) * OUT
+    return bytearray(both.to_bytes(len(codes)))
+
+
+_IS_PLANNED = bytes([1, *bytes(255)])
+
+
+def _packed(codes: bytes) -> bytes:
+    """Pack codes, a byte each, into four a byte; as numbers of many digits, all of them at once."""
+    quarters = (int.from_bytes(codes[at::4]) << 2 * at for at in range(4))
+    return functools.reduce(operator.or_, quarters).to_bytes(len(codes) // 4)
+
+
 class IndexBuilder:
     """Collects the index while the input is read once; about 0.25 byte a record in memory."""
 
@@ -99,17 +130,18 @@ class IndexBuilder:
         self._chunks = bytearray()
         self._marks = bytearray()
 
-    def add(self, count: int, others: "Mapping[int, int]") -> None:
-        """Add `count` records, all planned but for `others`: position -> code."""
-        first, self.records = self.records, self.records + count
-        self._codes.extend(bytes((self.records + 3) // 4 - len(self._codes)))
-        for position, code in others.items():
-            record = first + position
-            self._codes[record >> 2] |= code << ((record & 3) << 1)
+    def add(self, row: bytes | bytearray) -> None:
+        """Add records, by their codes."""
+        begun, self.records = self.records & 3, self.records + len(row)
+        padded = bytes(begun) + row + bytes(-self.records & 3)
+        packed = _packed(padded)
+        if begun:
+            self._codes[-1] |= packed[0]
+        self._codes += packed[1 if begun else 0 :]
 
-    def add_reason(self, number: int) -> None:
-        """Add the reason of the next record of code `OUT`."""
-        self.reasons.append(number)
+    def add_reasons(self, numbers: "Iterable[int]") -> None:
+        """Add the reasons of the next records of code `OUT`."""
+        self.reasons.extend(numbers)
 
     def add_chunk(self, chunk: Chunk, digest: bytes) -> None:
         """Add the next chunk and its keyed digest."""

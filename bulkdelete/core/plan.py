@@ -9,6 +9,8 @@ import hashlib
 
 import msgspec
 
+from bulkdelete.core.shard import Shard
+
 SCHEMA = "bulkdelete.plan/1"
 RULES_VERSION = 1
 """Version of the planning rules: raised when the same input could give another plan."""
@@ -30,8 +32,9 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `column` is the place of the ID: a column's number, a JSON path, or "" for lines; per part.
     `last_seen` is the column of the last activity, and the time after which it protects;
     `signatures` how many others must sign, out of the file with the hash `signers`; `selection` the
-    flags that say which records are meant, `normal` the ways in which IDs are put. What is left
-    at its default is not in the digest, so that plans from before it existed keep theirs.
+    flags that say which records are meant, `normal` the ways in which IDs are put, `shard` which
+    one of how many this plan is. What is left at its default is not in the digest, so that plans
+    from before it existed keep theirs.
     """
 
     rules: int
@@ -55,6 +58,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     escape: str = ""
     selection: tuple[str, ...] = ()
     normal: tuple[str, ...] = ()
+    shard: str = ""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +73,13 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     identities: int
     guids: int
     chunks: int
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole job that a plan is a shard of: the plan that there would be without shards."""
+
+    content: str
+    counts: Counts
 
 
 class PartFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -125,6 +136,25 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     list_time: float = 0.0
     held_back: tuple[int, ...] = ()
     made_by: str = ""
+    job: Job | None = None
+
+    @property
+    def whole(self) -> Counts:
+        """The counts of the job: those that a person approves, and the guards look at."""
+        return self.counts if self.job is None else self.job.counts
+
+    @property
+    def job_digest(self) -> str:
+        """The digest of the job, the same for all its shards: that of its plan without shards."""
+        if self.job is None:
+            return self.digest
+        bound = msgspec.structs.replace(self.bound, shard="")
+        return digest(bound, self.job.content, self.job.counts)
+
+    @property
+    def shard(self) -> Shard | None:
+        """Which one of how many this is, None of a whole job."""
+        return Shard.parse(self.bound.shard) if self.bound.shard else None
 
     @property
     def draft(self) -> bool:
@@ -148,9 +178,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
 
-def digest(bound: Bound, content: str, counts: Counts) -> str:
+def digest(bound: Bound, content: str, counts: Counts, job: Job | None = None) -> str:
     """Return the digest to approve: "sha256:" and 64 hex digits."""
-    text = msgspec.json.encode((SCHEMA, bound, content, counts), order="sorted")
+    what = (SCHEMA, bound, content, counts)
+    text = msgspec.json.encode(what if job is None else (*what, job), order="sorted")
     return "sha256:" + hashlib.sha256(text).hexdigest()
 
 
@@ -162,8 +193,10 @@ def decode(data: bytes) -> Plan:
         raise ValueError(f"plan.json cannot be read: {error}") from error
     if plan.schema != SCHEMA:
         raise ValueError(f"plan.json has the unknown schema {plan.schema!r}")
-    if plan.digest != digest(plan.bound, plan.content, plan.counts):
+    if plan.digest != digest(plan.bound, plan.content, plan.counts, plan.job):
         raise ValueError("plan.json does not fit its own digest")
+    if (plan.shard is None) != (plan.job is None):
+        raise ValueError("plan.json is of a shard without its job, or the other way round")
     return plan
 
 
@@ -191,6 +224,7 @@ _NAMES = {
     "quote": "--quote",
     "escape": "--escape",
     "selection": "--where, --skip, --limit or --sample",
+    "shard": "--shard",
     "normal": "--numbers, --trim, --lower or --nfc",
     "header": "the header setting",
     "column": "the ID column",

@@ -8,7 +8,7 @@ from bulkdelete.core.model import Balance, State
 from bulkdelete.core.verification import Verification
 
 if TYPE_CHECKING:
-    from bulkdelete.core.plan import Counts
+    from bulkdelete.core.plan import Counts, Plan
     from bulkdelete.core.progress import Progress
 
 SCHEMA = "bulkdelete.report/1"
@@ -54,6 +54,18 @@ class Change(msgspec.Struct, frozen=True):
     at: float
 
 
+class JobFacts(msgspec.Struct, frozen=True):
+    """The job that a run is a shard of (`index` from 0, of `count`).
+
+    `digest` is the one that approves all of its shards, `ids` are the counts of its whole plan.
+    """
+
+    index: int
+    count: int
+    digest: str
+    ids: dict[str, int]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The summary. `ids` always add up: `read` is the sum of the other eight."""
 
@@ -73,6 +85,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     chain_head: str = ""
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
+    job: JobFacts | None = None
 
 
 def balance(counts: "Counts", progress: "Progress | None") -> Balance:
@@ -93,6 +106,15 @@ def balance(counts: "Counts", progress: "Progress | None") -> Balance:
         invalid=counts.invalid,
         excluded=counts.excluded,
     )
+
+
+def job_facts(plan: "Plan") -> JobFacts | None:
+    """Say which job a plan is a shard of, None where it is all of one."""
+    if plan.shard is None:
+        return None
+    names = ("read", "planned", "duplicate", "protected", "invalid", "excluded")
+    ids = {name: getattr(plan.whole, name) for name in names}
+    return JobFacts(plan.shard.index, plan.shard.count, plan.job_digest, ids)
 
 
 def chunk_counts(counts: "Counts", progress: "Progress | None") -> dict[str, int]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bulkdelete.core import columns
 from bulkdelete.core.layout import NUMBERS, Format
 from bulkdelete.core.outcomes import MARKER, unescape
+from bulkdelete.core.shard import OTHER_SHARD
 from bulkdelete.core.times import instant
 from bulkdelete.errors import InputError, UsageError
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from bulkdelete.core.model import Batch
 
 WHERE, SKIP, LIMIT, SAMPLE = "where", "skip", "limit", "sample"
-EXCLUSIONS = frozenset({WHERE, SKIP, LIMIT, SAMPLE})
+EXCLUSIONS = frozenset({WHERE, SKIP, LIMIT, SAMPLE, OTHER_SHARD})
 """The reasons of records that were not selected; what else is out is invalid."""
 
 _CONDITION = re.compile(r"(.+?)(!=|<=|>=|=|<|>|~)(.*)", re.DOTALL)

@@ -199,8 +199,17 @@ def test_i8_the_refusal_names_the_column(columns: list[str], said: str) -> None:
 )
 def test_h4_an_approval_names_exactly_this_plan(given_digest: str, passes: bool) -> None:
     """The whole digest, or at least its first 12 digits, and nothing else."""
-    code = refusal(lambda: check_digest(DIGEST, given_digest))
+    code = refusal(lambda: check_digest([DIGEST], given_digest))
     assert code == (None if passes else "approve_digest")
+
+
+def test_h4_the_jobs_digest_approves_its_shard_as_its_own_does() -> None:
+    """Either of the two, and the refusal names the plan's own."""
+    job = "sha256:" + "f" * 64
+    for one in (DIGEST, job, job[7:19]):
+        check_digest([DIGEST, job], one)
+    with pytest.raises(GuardError, match=DIGEST):
+        check_digest([DIGEST, job], "e" * 64)
 
 
 APPROVAL = Approval(how="yes", who="ana", ids=5, at=1000.0, expires=2000.0)

@@ -20,6 +20,9 @@ from bulkdelete.core.index import (
     IndexShape,
     Mark,
     exceptions,
+    left_out,
+    planned,
+    row,
 )
 from bulkdelete.core.model import Chunk, Kind
 
@@ -32,7 +35,7 @@ def built(codes: list[int], cuts: list[int]) -> IndexBuilder:
     bounds = sorted({0, len(codes), *(cut % (len(codes) + 1) for cut in cuts)})
     for start, end in pairwise(bounds):
         window = codes[start:end]
-        builder.add(len(window), {place: code for place, code in enumerate(window) if code})
+        builder.add(row(len(window), {place: code for place, code in enumerate(window) if code}))
     return builder
 
 
@@ -68,7 +71,7 @@ def test_an_index_is_read_as_it_was_built(codes: list[int]) -> None:
     """Head, codes, reasons, chunks and marks lie where the shape says."""
     builder = built(codes, [])
     for number in range(codes.count(OUT)):
-        builder.add_reason(number % 7)
+        builder.add_reasons([number % 7])
     chunk = Chunk(0, Kind.GUID, ("a", "b", "c"))
     builder.add_chunk(chunk, b"d" * 16)
     builder.add_chunk(Chunk(1, Kind.IDENTITY, ("x",)), b"e" * 16)
@@ -133,3 +136,12 @@ def test_numbers_that_do_not_fit_are_refused() -> None:
     """Nothing is cut off in silence."""
     with pytest.raises(struct.error):
         Mark(2**32, 0, 0, 1, 0, 0, 0).pack()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=70))
+def test_what_is_left_out_besides_replaces_any_code(rows: list[tuple[int, bool]]) -> None:
+    """And what is planned is what has no code."""
+    codes = bytes(code for code, _ in rows)
+    found = left_out(codes, bytes(out for _, out in rows))
+    assert list(found) == [OUT if out else code for code, out in rows]
+    assert list(planned(found)) == [not out and not code for code, out in rows]

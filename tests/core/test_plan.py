@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from bulkdelete.core import plan as plans
-from bulkdelete.core.plan import Bound, Counts, PartFacts, Plan, Protected, Reading
+from bulkdelete.core.plan import Bound, Counts, Job, PartFacts, Plan, Protected, Reading
+from bulkdelete.core.shard import Shard
 from tests.plans import ONE_COLUMN
 
 BOUND = replace(ONE_COLUMN, account="W9R-XXX", protect=(Protected("aa", 3),))
@@ -69,6 +70,7 @@ OTHER_BOUND: dict[str, Any] = {
     "escape": "\\",
     "selection": ("--limit 2",),
     "normal": ("trim",),
+    "shard": "0/4",
 }
 
 
@@ -241,3 +243,31 @@ def test_h3_another_input_and_another_kind_are_both_named() -> None:
     with pytest.raises(ValueError, match="digest") as caught:
         plans.decode(forged)
     assert str(caught.value) == "plan.json does not fit its own digest"
+
+
+JOB = Job(content="beef", counts=replace(COUNTS, read=40))
+SHARD = replace(BOUND, shard="1/4")
+PART = replace(
+    PLAN, bound=SHARD, job=JOB, digest=plans.digest(SHARD, PLAN.content, PLAN.counts, JOB)
+)
+
+
+def test_a_shard_knows_its_job_by_the_digest_of_the_plan_without_shards() -> None:
+    """All shards are approved by it, and it is bound in each one's own."""
+    assert PART.shard == Shard(1, 4)
+    assert PART.job_digest == plans.digest(BOUND, "beef", JOB.counts)
+    assert PART.whole == JOB.counts
+    assert (PLAN.shard, PLAN.job_digest, PLAN.whole) == (None, PLAN.digest, PLAN.counts)
+    assert plans.decode(PART.encode()) == PART
+    for other in (replace(JOB, content="beee"), replace(JOB, counts=COUNTS)):
+        with pytest.raises(ValueError, match="own digest"):
+            plans.decode(replace(PART, job=other).encode())
+
+
+@pytest.mark.parametrize(("shard", "job"), [("", JOB), ("1/4", None), ("4/4", JOB), ("x", JOB)])
+def test_a_shard_without_its_job_is_refused(shard: str, job: Job | None) -> None:
+    """Else there would be nothing to hold against the guards."""
+    bound = replace(BOUND, shard=shard)
+    digest = plans.digest(bound, PLAN.content, PLAN.counts, job)
+    with pytest.raises(ValueError, match=r"without its job|I/N is wanted"):
+        plans.decode(replace(PLAN, bound=bound, job=job, digest=digest).encode())

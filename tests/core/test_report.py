@@ -4,13 +4,15 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core.model import Balance, State
-from bulkdelete.core.plan import Counts
+from bulkdelete.core.plan import SCHEMA, Counts, Job, Plan, Reading, digest
 from bulkdelete.core.progress import Progress
 from bulkdelete.core.report import (
     InFlight,
+    JobFacts,
     Latency,
     Report,
     Timing,
@@ -19,9 +21,11 @@ from bulkdelete.core.report import (
     chunk_counts,
     exit_code_of,
     in_flight,
+    job_facts,
     latency,
     request_counts,
 )
+from tests.plans import ONE_COLUMN
 
 COUNTS = Counts(
     read=20,
@@ -33,6 +37,16 @@ COUNTS = Counts(
     identities=10,
     guids=0,
     chunks=4,
+)
+
+READING = Reading(
+    format="csv",
+    delimiter=None,
+    encoding="utf-8",
+    column=None,
+    header=True,
+    id_type=None,
+    explode=False,
 )
 
 
@@ -226,3 +240,33 @@ def test_a_report_is_the_summary_as_json() -> None:
         "in_flight_utilisation": 0.0,
         "latency_ms": {"p50": 0, "p95": 0, "p99": 0},
     }
+
+
+def test_a_shard_says_which_job_it_is_of() -> None:
+    """By the digest that approves all of it, and its counts; a whole job says nothing."""
+    bound = replace(ONE_COLUMN, shard="1/4")
+    job = Job(content="c0ffee", counts=replace(COUNTS, read=80, planned=70))
+    plan = Plan(
+        schema=SCHEMA,
+        tool="0",
+        created=0.0,
+        digest=digest(bound, "c0", COUNTS, job),
+        bound=bound,
+        content="c0",
+        counts=COUNTS,
+        parts=(),
+        inputs=(),
+        protect=(),
+        reading=READING,
+        reasons=(),
+        index_sha256="",
+        seconds=0.0,
+        job=job,
+    )
+    assert job_facts(plan) == JobFacts(
+        1,
+        4,
+        digest(ONE_COLUMN, "c0ffee", job.counts),
+        {"read": 80, "planned": 70, "duplicate": 4, "protected": 3, "invalid": 2, "excluded": 1},
+    )
+    assert job_facts(replace(plan, bound=ONE_COLUMN, job=None)) is None

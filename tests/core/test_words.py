@@ -87,7 +87,7 @@ WORDS: list[tuple[Callable[[], object], type[errors.BulkdeleteError], str, str, 
         "the rules are: scientific trailing_zero rounded lost_zeros two_ids header_as_data emails_among_ids ids_among_emails guid_as_identity identity_as_guid changed_shape decomposed",
     ),
     (
-        lambda: g.check_digest(DIGEST, "0" * 12),
+        lambda: g.check_digest([DIGEST], "0" * 12),
         errors.GuardError,
         "approve_digest",
         "--approve names another plan: this one is sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef; nothing was sent",

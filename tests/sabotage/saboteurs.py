@@ -312,7 +312,7 @@ SABOTEURS = (
     Saboteur(
         "approval of another plan taken",
         "core/guards.py",
-        "if len(bare) < SHORT_DIGEST or not whole.startswith(bare):",
+        "if len(bare) < SHORT_DIGEST or not any(whole.startswith(bare) for whole in wholes):",
         "if len(bare) < SHORT_DIGEST:",
         ("tests/core/test_guards.py",),
     ),
