@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bulkdelete.audience import Audience
-from bulkdelete.cli.console import plan_lines
+from bulkdelete.cli.console import plan_lines, sending_seconds
 from bulkdelete.cli.flags import AcceptFlags, OutputFlags, given
 from bulkdelete.core.plan import Plan
 from bulkdelete.events import Ended, Event, Fleeting, Looked, PassedOver, Removed, Resuming, Wrote
@@ -113,12 +113,13 @@ class Teller:
 
     def _show(self, plan: Plan, findings: "Findings | None") -> None:
         self._shown = True
-        for line in plan_lines(plan, findings, self._settings.cap):
+        for line in plan_lines(plan, findings, self._settings.cap, self._settings.rate):
             self._console.note(line)
 
     def _warn_long(self, plan: Plan) -> None:
         """Warn when the plan would outlive its approval."""
-        seconds = -(-plan.counts.chunks // self._settings.cap)
+        settings = self._settings
+        seconds = sending_seconds(plan.counts.chunks, settings.cap, settings.rate)
         if seconds > self._settings.plan_ttl:
             self._console.note(
                 f"warning: at 1 s an answer this takes {seconds / 3600:.1f} h, longer than"

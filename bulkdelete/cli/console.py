@@ -186,8 +186,10 @@ def run_loop(coroutine: Coroutine[Any, Any, T]) -> T:
 # --- words for a person ---
 
 
-def plan_lines(plan: "Plan", findings: "Findings | None", cap: int) -> list[str]:
-    """Describe a plan so that a person can judge it."""
+def plan_lines(
+    plan: "Plan", findings: "Findings | None", cap: int, rate: float | None = None
+) -> list[str]:
+    """Describe a plan so that a person can judge it; it goes with `cap` in flight, at `rate`."""
     counts = plan.counts
     place = "nowhere: a draft, without account or region"
     if not plan.draft:
@@ -213,7 +215,8 @@ def plan_lines(plan: "Plan", findings: "Findings | None", cap: int) -> list[str]
         f"  invalid      {counts.invalid:>12,}",
         f"  excluded     {counts.excluded:>12,}",
         f"  chunks       {counts.chunks:>12,} of up to {plan.bound.chunk_size}",
-        f"  duration     about {expected(counts.chunks, cap)} at {cap} in flight and 1 s an answer",
+        f"  duration     about {expected(counts.chunks, cap, rate)} at {cap} in flight and 1 s an"
+        " answer" + ("" if rate is None else f", {rate:.4g} a second at most"),
     ]
     lines.extend(f"  WARNING      {one}" for one in plan.warnings)
     return lines + (_finding_lines(findings) if findings else [])
@@ -251,9 +254,14 @@ def _finding_lines(findings: "Findings") -> list[str]:
     return lines
 
 
-def expected(chunks: int, cap: int, latency: float = 1.0) -> str:
+def sending_seconds(chunks: int, cap: int, rate: float | None) -> float:
+    """Return how long so many chunks take at 1 s an answer."""
+    return max(float(-(-chunks // cap)), 0.0 if rate is None else chunks / rate)
+
+
+def expected(chunks: int, cap: int, rate: float | None) -> str:
     """Say how long so many chunks take."""
-    seconds = -(-chunks // cap) * latency
+    seconds = sending_seconds(chunks, cap, rate)
     if seconds < 120:  # noqa: PLR2004 - two minutes
         return f"{seconds:.0f} s"
     if seconds < 7200:  # noqa: PLR2004 - two hours

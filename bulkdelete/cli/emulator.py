@@ -1,21 +1,28 @@
-"""`bulkdelete emulator`: the look-alike of the API, on loopback."""
+"""`bulkdelete emulator`: the look-alike of a vendor's API, on loopback."""
 
 import os
 import shlex
 import sys
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from bulkdelete.cli.console import run_loop
 
+if TYPE_CHECKING:
+    from bulkdelete.core.target import Target
+    from bulkdelete.emulator import Dialect
+
 
 def emulator(  # noqa: PLR0913 - its flags
     *,
+    target: Annotated[str | None, Parameter(help="The vendor that it is like (clevertap).")] = None,
     port: Annotated[int, Parameter(help="Port on loopback (0: a free one).")] = 0,
     host: Annotated[str, Parameter(help="A loopback address.")] = "127.0.0.1",
-    limit: Annotated[int, Parameter(help="Delete requests in flight per account.")] = 3,
+    limit: Annotated[
+        int | None, Parameter(help="Delete requests in flight per account (the vendor's).")
+    ] = None,
     latency: Annotated[float, Parameter(help="Seconds until an answer.")] = 0.1,
     latency_spread: Annotated[float, Parameter(help="Spread of the latency, as a share.")] = 0.0,
     seed: Annotated[int, Parameter(help="Seed of the faults.")] = 0,
@@ -36,9 +43,13 @@ def emulator(  # noqa: PLR0913 - its flags
     from pathlib import Path
 
     from bulkdelete.emulator import EmulatorConfig, Faults, serve
+    from bulkdelete.errors import UsageError
+    from bulkdelete.targets import FIRST, find
 
     try:
+        vendor = find(target or FIRST)
         config = EmulatorConfig(
+            dialect=dialect_of(vendor),
             host=host,
             port=port,
             limit=limit,
@@ -60,25 +71,46 @@ def emulator(  # noqa: PLR0913 - its flags
                 seed=seed,
             ),
         )
-    except ValueError as error:
+    except (ValueError, UsageError) as error:
         sys.stderr.write(f"bulkdelete: {error}\n")
         return 2
     try:
-        run_loop(serve(config, partial(_ready, config.account_id)))
+        run_loop(serve(config, partial(_ready, vendor, config.account_id)))
     except OSError as error:
         sys.stderr.write(f"bulkdelete: the emulator cannot listen: {error.strerror}\n")
         return 2
     return 0
 
 
-def _ready(account_id: str, url: str) -> None:
+def dialect_of(target: "Target") -> "Dialect":
+    """Return how the look-alike of a target speaks; UsageError when it has none."""
+    import importlib
+
+    from bulkdelete.emulator import Dialect
+    from bulkdelete.errors import UsageError
+
+    module, _, name = target.emulator.partition(":")
+    if not module:
+        raise UsageError("emulator", f"the target {target.name} comes with no emulator")
+    found = getattr(importlib.import_module(module), name)
+    if not isinstance(found, Dialect):
+        found = found()
+    if not isinstance(found, Dialect):
+        raise UsageError("emulator", f"the emulator of the target {target.name} is none")
+    return found
+
+
+def _ready(target: "Target", account_id: str, url: str) -> None:
+    from bulkdelete.targets import FIRST
+
     chosen = os.environ.get("EMULATOR_PASSCODE")
     passcode = "that of EMULATOR_PASSCODE" if chosen else "emulator"
-    settings = f"CLEVERTAP_ACCOUNT_ID={shlex.quote(account_id)} CLEVERTAP_PASSCODE="
+    settings = f"{target.account_variable}={shlex.quote(account_id)} {target.secret_variable}="
     settings += '"$EMULATOR_PASSCODE"' if chosen else passcode
+    named = "" if target.name == FIRST else f" --target {target.name}"
     sys.stdout.write(
         f"emulator at {url}\n"
         f"  account {account_id}, passcode {passcode}; nothing here is real\n"
-        f"  try it: {settings} bulkdelete run LIST --endpoint {url}\n"
+        f"  try it: {settings} bulkdelete run LIST{named} --endpoint {url}\n"
     )
     sys.stdout.flush()

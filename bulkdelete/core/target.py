@@ -70,7 +70,8 @@ class Target:
     there is one. `unlike` are shapes that no ID of a kind has; `fault` says in one word why an ID
     cannot be of its kind. `account_variable` and `secret_variable` are where the environment says
     who asks; `headers` makes the headers of these two. Without a `probe` nobody can ask it for a
-    profile, for the reason `no_probe`.
+    profile, for the reason `no_probe`. `emulator` names its look-alike
+    (a `Dialect` of the emulator, or what makes one), as "module:name".
     """
 
     name: str
@@ -92,6 +93,7 @@ class Target:
     dashboard: "Callable[[str], str | None]" = lambda _: None
     probe: Probe | None = None
     no_probe: str = ""
+    emulator: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -23,11 +23,10 @@ from bulkdelete.emulator.faults import Manner
 from bulkdelete.emulator.traffic import Emulation
 
 if TYPE_CHECKING:
-    from bulkdelete.emulator.state import Kind
+    from bulkdelete.emulator.dialect import Kind
 
 EMULATION: Final = web.AppKey("EMULATION", Emulation)
 
-_DELETE: Final = "/1/delete/profiles.json"
 _PROFILE: Final = "/1/profile.json"
 _MAX_BODY: Final = 4 * 1024 * 1024  # 100 IDs of 1024 characters, all of them escaped, take 0.6 MiB
 
@@ -40,8 +39,10 @@ def create_app(config: EmulatorConfig | None = None) -> web.Application:
     emulation = Emulation(config or EmulatorConfig(), clock=time.monotonic, wall=time.time)
     app = web.Application(client_max_size=_MAX_BODY)
     app[EMULATION] = emulation
-    app.router.add_post(_DELETE, DeleteEndpoint(emulation).answer)
-    app.router.add_get(_PROFILE, ProfileEndpoint(emulation).answer)
+    dialect = emulation.config.dialect
+    app.router.add_post(dialect.path, DeleteEndpoint(emulation).answer)
+    if dialect.reads:
+        app.router.add_get(_PROFILE, ProfileEndpoint(emulation).answer)
     add_control(app, emulation)
     app.router.add_route("*", "/{anything:.*}", _Strays(emulation).answer)
     app.on_response_prepare.append(_mark)
@@ -108,9 +109,12 @@ class _Strays:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self._emulation.state.strays += 1
-        if request.path in {_DELETE, _PROFILE}:
-            return fail("Method not allowed", 405)
-        return fail("Not found", 404)
+        if request.path in {self._emulation.config.dialect.path, _PROFILE}:
+            return self._fail("Method not allowed", 405)
+        return self._fail("Not found", 404)
+
+    def _fail(self, error: str, status: int) -> web.Response:
+        return json_answer(self._emulation.config.dialect.failure(error, status), status)
 
 
 async def _mark(request: web.Request, response: web.StreamResponse) -> None:

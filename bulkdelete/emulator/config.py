@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from bulkdelete.emulator.clevertap import CLEVERTAP
+from bulkdelete.emulator.dialect import Dialect, Kind
 from bulkdelete.emulator.dials import Dials, Tuning
 from bulkdelete.emulator.faults import Faults
-from bulkdelete.emulator.state import Kind
 
 GoneStyle = Literal["404", "400", "200"]
 
@@ -19,8 +20,9 @@ class EmulatorConfig:
     """One emulated account.
 
     `port` 0 takes a free one. `limit` and `profile_limit`: requests in flight at most, of the
-    delete and of the read endpoint. `latency` (seconds, both endpoints) varies evenly by
-    +-`latency_spread` (a fraction). `hold_abandoned`: a request whose client went away keeps its
+    delete and of the read endpoint; `window`: so many requests in so many seconds; both are the
+    vendor's (`dialect`) where they are not said. `latency` (seconds, both endpoints) varies evenly
+    by +-`latency_spread` (a fraction). `hold_abandoned`: a request whose client went away keeps its
     slot and is acted on when its latency is over; otherwise it is forgotten at once.
     `profiles` None: every ID is a profile until deleted; else only those listed are.
     `removal_delay`: seconds from acceptance until a profile is gone. `gone_style`: how a read of
@@ -36,7 +38,9 @@ class EmulatorConfig:
     port: int = 0
     account_id: str = "EMULATOR"
     passcode: str = field(default="emulator", repr=False)
-    limit: int = 3
+    dialect: Dialect = CLEVERTAP
+    limit: int | None = None
+    window: tuple[int, float] | None = None
     profile_limit: int = 3
     latency: float = 0.1
     latency_spread: float = 0.0
@@ -72,9 +76,14 @@ class EmulatorConfig:
             except re.error as error:
                 raise ValueError(f"refuse_pattern is not a regular expression: {error}") from error
 
+    @property
+    def most(self) -> int:
+        """Requests in flight at most."""
+        return self.dialect.limit if self.limit is None else self.limit
+
     def dials(self) -> Dials:
         """Return fresh dials, set as configured; raises ValueError on an impossible setting."""
-        tuning = Tuning(limit=self.limit, latency=self.latency, latency_spread=self.latency_spread)
+        tuning = Tuning(limit=self.most, latency=self.latency, latency_spread=self.latency_spread)
         return Dials(self.faults, tuning, self.script, self.profile_script)
 
 

@@ -4,69 +4,18 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Final
 
-import msgspec
 from aiohttp import web
 
-from bulkdelete.emulator.answers import decided, deliver, drop, fail, send, throttled
-from bulkdelete.emulator.faults import Decision, Manner
-from bulkdelete.emulator.state import Attempt, Kind
+from bulkdelete.emulator.answers import decided, deliver, drop, json_answer, send
+from bulkdelete.emulator.dialect import Order, Refusal
+from bulkdelete.emulator.faults import SUCCESS, Decision, Manner
+from bulkdelete.emulator.state import Attempt
 from bulkdelete.emulator.traffic import Emulation
-
-_One = Annotated[str, msgspec.Meta(min_length=1)]
-_Many = Annotated[list[_One], msgspec.Meta(min_length=1, max_length=100)]
-
-
-class _Body(msgspec.Struct):
-    identity: _One | _Many | msgspec.UnsetType = msgspec.UNSET
-    guid: _One | _Many | msgspec.UnsetType = msgspec.UNSET
-
-
-_DECODER: Final = msgspec.json.Decoder(_Body)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a well-formed body asks for: 1..100 IDs of one kind."""
-
-    kind: Kind
-    ids: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a body is refused, and what that is called in the log."""
-
-    error: str
-    verdict: str = "bad_request"
-    status: int = 400
-
-
-def read_order(body: bytes) -> Order | Refusal:
-    """Return what `body` asks for. The error says what is wrong and never repeats an ID."""
-    try:
-        asked = _DECODER.decode(body)
-    except msgspec.ValidationError as error:
-        return Refusal(str(error))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Refusal("The body is not JSON")
-    if asked.identity is not msgspec.UNSET and asked.guid is not msgspec.UNSET:
-        return Refusal("Give identity or guid, not both")
-    if asked.identity is not msgspec.UNSET:
-        return Order("identity", _listed(asked.identity))
-    if asked.guid is not msgspec.UNSET:
-        return Order("guid", _listed(asked.guid))
-    return Refusal("Give identity or guid")
-
-
-def _listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
 
 
 class DeleteEndpoint:
-    """`POST /1/delete/profiles.json`."""
+    """The POST that deletes."""
 
     def __init__(self, emulation: Emulation) -> None:
         self._emulation = emulation
@@ -79,9 +28,10 @@ class DeleteEndpoint:
         attempt = emulation.arrive()
         if not emulation.is_authorised(request):
             return await self._turn_away(
-                request, attempt, "unauthorized", fail("Invalid credentials", 401)
+                request, attempt, "unauthorized", self._fail("Invalid credentials", 401)
             )
-        if not emulation.state.slots.arrive(attempt.arrived, emulation.deletes.live):
+        is_free = emulation.state.slots.arrive(attempt.arrived, emulation.deletes.live)
+        if not (is_free and emulation.in_time(attempt.arrived)):
             return await self._turn_away(request, attempt, "throttled", self._throttled())
         decision, seconds = emulation.dials.next_delete()
         if decision.manner is Manner.THROTTLE:
@@ -124,7 +74,7 @@ class DeleteEndpoint:
             await asyncio.sleep(seconds)
         if isinstance(order, Refusal) and (decision.acts or order.verdict == "incomplete"):
             attempt.verdict = order.verdict
-            response = fail(order.error, order.status)
+            response = self._fail(order.error, order.status)
             attempt.answered = await send(request, response)
             return response
         if decision.acts and isinstance(order, Order):
@@ -132,7 +82,11 @@ class DeleteEndpoint:
             emulation.state.act(attempt, order.kind, order.ids, emulation.clock())
         attempt.verdict = "accepted" if decision.name == "ok" else decision.name
         faults = self._emulation.dials.faults
-        response = decided(decision, faults.redirect_to)
+        if decision.body is SUCCESS and isinstance(order, Order):
+            response = self._succeeded(order)
+        else:
+            response = decided(decision, faults.redirect_to)
+        response.headers.update(self._emulation.told())
         attempt.answered = await deliver(request, response, decision.manner, faults.drip_interval)
         return response
 
@@ -144,15 +98,28 @@ class DeleteEndpoint:
         except (ConnectionError, web.RequestPayloadError):
             return Refusal("The body is incomplete", "incomplete")
         attempt.digest = hashlib.sha256(body).digest()
-        order = read_order(body)
+        order = self._emulation.config.dialect.read(body)
         if isinstance(order, Order):
             attempt.kind, attempt.count = order.kind, len(order.ids)
             if self._poison is not None and self._poison(order.ids):
                 return Refusal("Invalid identity or guid", "refused_ids")
         return order
 
+    def _succeeded(self, order: Order) -> web.Response:
+        dialect = self._emulation.config.dialect
+        known = self._emulation.state.profiles.known
+        unknown = [one for one in order.ids if not known(order.kind, one)]
+        return json_answer(dialect.success(order, unknown), dialect.created)
+
+    def _fail(self, error: str, status: int) -> web.Response:
+        return json_answer(self._emulation.config.dialect.failure(error, status), status)
+
     def _throttled(self) -> web.Response:
-        return throttled(self._emulation.dials.faults.retry_after)
+        answer = self._fail("Too many concurrent requests", 429)
+        answer.headers.update(self._emulation.told())
+        if (hint := self._emulation.dials.faults.retry_after) is not None:
+            answer.headers["Retry-After"] = hint
+        return answer
 
 
 def _poison(refused: frozenset[str], pattern: str | None) -> Callable[[list[str]], bool] | None:

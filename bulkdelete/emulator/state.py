@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
+from bulkdelete.emulator.dialect import Kind
 from bulkdelete.emulator.slots import Slots
 
-Kind = Literal["identity", "guid"]
 KINDS: Final[tuple[Kind, ...]] = ("identity", "guid")
 _REJECTED: Final = ("unauthorized", "bad_request", "refused_ids", "too_large")
 
@@ -94,9 +94,13 @@ class Profiles:
             for one in ids:
                 first.setdefault(one, now)
 
+    def known(self, kind: Kind, one: str) -> bool:
+        """Return whether there ever was such a profile; all are, where none are listed."""
+        return self._existing is None or one in self._existing[kind]
+
     def exist(self, kind: Kind, one: str, now: float) -> bool:
         """Return whether a read would find the profile."""
-        if self._existing is not None and one not in self._existing[kind]:
+        if not self.known(kind, one):
             return False
         if one not in self.times[kind]:
             return True

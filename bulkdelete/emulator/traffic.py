@@ -14,6 +14,7 @@ from bulkdelete.emulator.answers import is_gone
 from bulkdelete.emulator.config import EmulatorConfig
 from bulkdelete.emulator.slots import Slots
 from bulkdelete.emulator.state import Attempt, Profiles, State
+from bulkdelete.emulator.windows import Window
 
 Clock = Callable[[], float]
 
@@ -94,7 +95,12 @@ class Emulation:
         )
         self.deletes = Lane(self.state.slots, clock)
         self.reads = Lane(Slots(config.profile_limit), clock)
+        self.window = self._fresh_window()
         self.trace = Trace(None)
+
+    def _fresh_window(self) -> Window | None:
+        found = self.config.window or self.config.dialect.window
+        return None if found is None else Window(*found)
 
     def open(self) -> None:
         """Open the trace file, if one is configured; raises OSError."""
@@ -130,17 +136,26 @@ class Emulation:
     def reset(self) -> None:
         """Back to the configuration: profiles, counts, log, dials and the sequence of faults."""
         self.dials = self.config.dials()
+        self.window = self._fresh_window()
         now = self.clock()
         self.state.slots.resize(self.dials.tuning.limit, now)
         self.state.reset(_profiles(self.config), now)
 
     def is_authorised(self, request: web.Request) -> bool:
         """Return whether the request carries the account's credentials."""
-        headers = request.headers
-        return (
-            headers.get("X-CleverTap-Account-Id") == self.config.account_id
-            and headers.get("X-CleverTap-Passcode") == self.config.passcode
-        )
+        config = self.config
+        return config.dialect.authorised(request.headers, config.account_id, config.passcode)
+
+    def in_time(self, now: float) -> bool:
+        """Note a delete request, and return whether the pace allows it."""
+        return self.window is None or self.window.arrive(now)
+
+    def told(self) -> Mapping[str, str]:
+        """Return the headers that tell of the pace."""
+        if self.window is None:
+            return {}
+        full = self.wall() + self.window.wait(self.clock())
+        return self.config.dialect.told(self.window.count, self.window.left, full)
 
 
 def _profiles(config: EmulatorConfig) -> Profiles:

@@ -16,6 +16,8 @@ GROUP = "bulkdelete.targets"
 FIRST = "clevertap"
 BUILT_IN = {
     FIRST: "bulkdelete.targets.clevertap:CLEVERTAP",
+    "braze": "bulkdelete.targets.braze:BRAZE",
+    "amplitude": "bulkdelete.targets.amplitude:AMPLITUDE",
 }
 
 

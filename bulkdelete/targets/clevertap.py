@@ -214,4 +214,5 @@ CLEVERTAP = Target(
     decode=decode,
     headers=headers,
     probe=Probe(query, judge),
+    emulator="bulkdelete.emulator.clevertap:CLEVERTAP",
 )
