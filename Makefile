@@ -23,7 +23,7 @@ FUZZ_SECONDS ?= 3600
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test measure faults kills simulate proof microscope soak deploy-check large sabotage sabotage-quick lint cover check mutants format bench bench-quick bench-gate lock clean
+.PHONY: help run test conformance measure faults kills simulate proof microscope soak deploy-check large sabotage sabotage-quick lint cover check mutants format bench bench-quick bench-gate lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,10 @@ run: $(READY) ## the whole story against an emulator on this machine: faults, a 
 	$(BIN)/bulkdelete demo
 
 test: $(READY) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults and not deploy and not stores" -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults and not deploy and not stores and not conformance" -q
+
+conformance: $(READY) ## what every target must do, with kills and at its own pace; TARGET=name: one that is installed
+	$(BIN)/python -m pytest tests/targets $(if $(TARGET),--target $(TARGET)) -q
 
 measure: $(READY) ## the slow tests: those that measure one by one, the others two at a time
 	$(BIN)/python -m pytest -m slow tests/proofs -q
@@ -125,7 +128,7 @@ cover: $(READY) ## every branch of the core is taken by the core's own tests
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests/core -q -n 2 --dist worksteal
 	$(BIN)/coverage combine -q
-	$(BIN)/coverage report --include='bulkdelete/core/*' --fail-under=100
+	$(BIN)/coverage report --include='bulkdelete/core/*,bulkdelete/targets/*' --fail-under=100
 
 large: $(READY) ## a run of 100 million IDs: what status, report and audit of it cost
 	$(BIN)/python -m tests.large

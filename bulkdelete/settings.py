@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from bulkdelete import targets
 from bulkdelete.core.dialect import character
 from bulkdelete.core.guards import PLAN_LIVES
 from bulkdelete.core.layout import Format, Reading
@@ -26,7 +27,6 @@ from bulkdelete.core.target import Target, is_loopback, is_private
 from bulkdelete.core.times import Window, instant
 from bulkdelete.errors import UsageError
 from bulkdelete.io import files
-from bulkdelete.targets import FIRST, find
 
 PREFIX = "BULKDELETE_"
 CONFIG_FILE = "bulkdelete.toml"
@@ -263,7 +263,7 @@ class _Field:
 _MOST = 10**12
 _BY_TARGET = "?"
 FIELDS: Final[Mapping[str, _Field]] = {
-    "target": _Field(_text, FIRST, place=True),
+    "target": _Field(_text, targets.FIRST, place=True),
     "id_type": _Field(_text),
     "column": _Field(_text),
     "no_header": _Field(_flag, default=False),
@@ -348,7 +348,7 @@ def resolve(
     chosen = FIELDS["target"]
     if planned is not None:
         chosen = replace(chosen, default=planned)
-    target = find(_value("target", chosen, flags.get("target"), environment, profile, file))
+    target = targets.find(_value("target", chosen, flags.get("target"), environment, profile, file))
     values = {
         name: _value(name, one, flags.get(name), environment, profile, file)
         for name, one in _fields(target).items()

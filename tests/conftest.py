@@ -26,6 +26,11 @@ PASSCODE = "tests-passcode-7f3a"
 ACCOUNT = "TEST-ACCT"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the name of a target for the conformance suite."""
+    parser.addoption("--target", help="run the conformance suite on this target only")
+
+
 _DEEPER = ("PYTHON", "LD_", "SSL", "OPENSSL", "MALLOC", "LANG", "LC_")
 """Beginnings of variables that mean something to the interpreter or what is below it."""
 

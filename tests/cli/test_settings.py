@@ -1,11 +1,12 @@
 """Settings: where they come from, and what is refused before anything is planned."""
 
 import json
+from typing import Any
 
 import pytest
 
 from bulkdelete.errors import UsageError
-from bulkdelete.settings import duration, endpoint_host, resolve
+from bulkdelete.settings import Credentials, credentials, duration, endpoint_host, resolve
 from bulkdelete.targets.clevertap import CLEVERTAP
 from tests.conftest import Emulate, Program
 
@@ -293,3 +294,67 @@ async def test_h4_production_is_seen_and_asks_more(program: Program, emulate: Em
     assert emulator.state.stats()["requests"] == 0
     config.write_text('[profiles.default]\nenvironment = "production"\n')
     assert (await program.run(path, "--expect-count", 120)).code == 0
+
+
+# --- another target ---
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "profile"),
+    [
+        ({"target": "braze"}, {}, {}),
+        ({}, {"BULKDELETE_TARGET": "braze"}, {}),
+        ({}, {}, {"target": "braze"}),
+        ({"target": "braze"}, {"BULKDELETE_TARGET": "clevertap"}, {}),
+    ],
+)
+def test_a_target_brings_its_own(
+    flags: dict[str, Any], environment: dict[str, str], profile: dict[str, Any]
+) -> None:
+    """Its regions, names, limits and variables; those of CleverTap mean nothing there."""
+    who = {"BRAZE_WORKSPACE": "ours", "CLEVERTAP_ACCOUNT_ID": "theirs"}
+    said = flags | {"region": "eu-01", "id_type": "braze_id"}
+    found = resolve(said, environment | who, profile)
+    assert (found.target.name, found.account) == ("braze", "ours")
+    assert found.host == "https://rest.fra-01.braze.eu"
+    assert found.reading.id_type == "guid"
+    assert dict(found.reading.names).keys() == {"identity", "guid", "externalid", "brazeid"}
+    assert (found.chunk_size, found.max_in_flight) == (50, 10)
+    assert found.rate == pytest.approx(20_000 / 60)
+    secret = {"BRAZE_API_KEY": "k", "CLEVERTAP_PASSCODE": "p"}
+    assert credentials(found, secret) == Credentials("ours", "k")
+    assert secret == {"CLEVERTAP_PASSCODE": "p"}
+    with pytest.raises(UsageError, match="no passcode") as caught:
+        credentials(found, {"CLEVERTAP_PASSCODE": "p"})
+    assert "BRAZE_API_KEY" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("rate", "334", "0.001 to 333.333 is allowed"),
+        ("chunk_size", "51", "1 to 50 is allowed"),
+        ("id_type", "user_id", "one of identity, guid, external_id, braze_id is wanted"),
+        ("region", "eu1", "there is no such region"),
+        ("endpoint", "https://eu1.dashboard.clevertap.com", "outside the region table"),
+    ],
+)
+def test_g2_beyond_what_a_target_takes(name: str, value: str, complaint: str) -> None:
+    """Its limits may be lowered, not raised; its words are the only ones."""
+    resolve({"target": "braze", "rate": "333", "chunk_size": "50"}, {}, {})
+    where: tuple[dict[str, Any], dict[str, Any]] = ({name: value}, {})
+    if name == "endpoint":
+        where = ({}, {name: value})
+    with pytest.raises(UsageError, match=complaint):
+        resolve({"target": "braze"} | where[0], {}, where[1])
+
+
+def test_the_target_of_a_plan_is_taken_where_none_is_said() -> None:
+    """And one that is said is not overruled: a plan for another is refused later."""
+    assert resolve({}, {}, {}, "amplitude").target.name == "amplitude"
+    assert resolve({"target": "braze"}, {}, {}, "amplitude").target.name == "braze"
+    assert resolve({}, {}, {}).target.name == "clevertap"
+    with pytest.raises(UsageError, match="there is no target"):
+        resolve({"target": "Braze"}, {}, {})
+    with pytest.raises(UsageError, match="contradicts"):
+        resolve({}, {"BULKDELETE_TARGET": "braze"}, {"target": "amplitude"})

@@ -19,10 +19,10 @@ DATE = "Wed, 25 Nov 2026 12:00:00 GMT"
 NOON = 1_795_608_000
 
 
-def judged(status: int, body: bytes = b"", *, trusted: bool = True, **names: str) -> Verdict:
+def judged(status: int, body: bytes = b"", **names: str) -> Verdict:
     """Return the verdict on a whole answer with these headers."""
     lines = {name.replace("_", "-"): [value] for name, value in names.items()}
-    return BRAZE.decode(Answer(status, lines, body, complete=True), IDS, trusted)
+    return BRAZE.decode(Answer(status, lines, body, complete=True), IDS, True)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_a_failure_is(status: int, verdict: Verdict) -> None:
 )
 def test_when_the_window_ends(names: dict[str, str], wait: float | None) -> None:
     """By the server's own clock; a plain Retry-After comes first."""
-    assert judged(429, **names) == Throttled("http_429", wait)
+    assert judged(429, b"", **names) == Throttled("http_429", wait)
 
 
 @pytest.mark.parametrize(
