@@ -30,9 +30,10 @@ from bulkdelete.core.selection import EXCLUSIONS, Selection, Selector
 from bulkdelete.core.shard import OTHER_SHARD
 from bulkdelete.core.sieve import sift
 from bulkdelete.core.sketch import Sketcher
-from bulkdelete.errors import InputError, IntegrityError, UsageError
+from bulkdelete.errors import IntegrityError, UsageError
 from bulkdelete.io import source
 from bulkdelete.io.inflating import BLOCK
+from bulkdelete.protecting import protect_rules
 from bulkdelete.reading import (
     STDIN,
     MarkerWatch,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from bulkdelete.core.columns import Names
     from bulkdelete.core.shard import Shard
     from bulkdelete.core.sieve import OfKind, Sifted
     from bulkdelete.core.sketch import Sketch
@@ -133,7 +133,7 @@ async def make_plan(wish: Wish, key: bytes, *, tool: str, created: float) -> Pla
     Read once, or twice when its IDs do not fit into memory. `key` is the run's; `created` a time of
     day in seconds.
     """
-    rules, lists = await _protect_rules(wish.protect, wish.reading.names)
+    rules, lists = await protect_rules(wish.protect, wish.reading.names)
     chosen = None if wish.selection.sample is None else await _sample(wish)
     sketcher = _sketcher(wish.sketch_seed)
     try:
@@ -579,61 +579,3 @@ def _column(layout: Layout) -> str:
 
 def _example(batch: Batch, position: int) -> str:
     return f"{batch.kind(position).value} {mask(batch.ids[position])}"
-
-
-# --- protect lists ---
-
-
-async def _protect_rules(
-    paths: "Sequence[Path]", names: "Names"
-) -> "tuple[list[ProtectRules], tuple[plans.Protected, ...]]":
-    """Read the protect lists; InputError when one cannot be read or protects nothing."""
-    all_rules, lists = [], []
-    for path in paths:
-        rules = ProtectRules()
-        hasher = FileHash()
-        entries = await _protect_list(Part(path, str(path)), rules, hasher, names)
-        if not entries:
-            raise InputError(
-                "protect_empty",
-                "the protect list is empty, so it would protect nobody; nothing was sent",
-                "restore the list, or leave --protect out",
-                where=str(path),
-            )
-        all_rules.append(rules)
-        lists.append(plans.Protected(hasher.hexdigest(), entries))
-    return all_rules, tuple(lists)
-
-
-async def _protect_list(part: Part, rules: ProtectRules, hasher: FileHash, names: "Names") -> int:
-    """Add one list's entries to `rules` and return how many there are."""
-    layout, kinds = await _protect_layout(part, names)
-    # One column under a header is a file of lines, too: rather protect more than less.
-    wildcards = not layout.is_json and layout.width == 1
-    # A first line that is no known header may be an entry that somebody wants protected.
-    loose = layout.header_names if kinds and layout.format is Format.CSV else ()
-    entries = sum(rules.add(name, tuple(Kind), wildcards=False) for name in loose)
-    async with aclosing(batches(part, layout, hasher=hasher)) as stream:
-        async for batch in stream:
-            if batch.faults:
-                place = min(batch.faults)
-                raise InputError(
-                    "protect_unreadable",
-                    f"the protect list cannot be read: {batch.faults[place]}; nothing was sent",
-                    where=f"{part.name}:{batch.lines[place]}",
-                )
-            for position, one in enumerate(batch.ids):
-                for_kinds = kinds or (batch.kind(position),)
-                entries += rules.add(one, for_kinds, wildcards=wildcards)
-    return entries
-
-
-async def _protect_layout(part: Part, names: "Names") -> tuple[Layout, tuple[Kind, ...]]:
-    """Return a list's layout, and the kinds of its entries (empty: each entry says its own)."""
-    try:
-        layout = await layout_of(part, Reading(names=names))
-    except UsageError as error:
-        if error.code != "id_type_needed":
-            raise
-        return await layout_of(part, Reading(id_type=Kind.IDENTITY, names=names)), tuple(Kind)
-    return layout, ()

@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("io.client", "io.hooks", "io.rundir", "io.tables", "settings", "backlog", "turns"),
     ("reading", "dispatch"),
-    ("fates", "comparing", "findings", "census", "tally"),
+    ("fates", "comparing", "findings", "census", "protecting", "tally"),
     ("planning", "sending", "reporting", "outcome_files", "tracing"),
     ("steering", "events"),
     ("starting",),

@@ -191,6 +191,8 @@ _EXTENSIONS = {
 _ARCHIVES = re.compile(r"\.(?:gz|gzip|bz2|xz|zst|zstd)\Z")
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _JSON_ARRAY = re.compile(rb'\s*\[\s*(?:[\[{"\]]|$)')
+_OF_OTHERS = re.compile(rb"\s*\[\s*(?:-?[0-9][0-9.eE+-]*|null|true|false)\s*[,\]]")
+"""A JSON array, unless it is a bracketed list of IDs as profile exports have them."""
 
 
 def format_of(body: bytes, name: str, reading: Reading) -> Format:
@@ -200,7 +202,7 @@ def format_of(body: bytes, name: str, reading: Reading) -> Format:
     extension = _ARCHIVES.sub("", name.lower()).rpartition(".")[2]
     if _EXTENSIONS.get(extension) is Format.CSV:
         return Format.CSV
-    if _JSON_ARRAY.match(body):
+    if _JSON_ARRAY.match(body) or (not reading.explode and _OF_OTHERS.match(body)):
         return Format.JSON
     if body.lstrip().startswith(b"{"):
         return Format.JSON if opens_array(body) else Format.JSONL
@@ -350,7 +352,7 @@ def _json(body: bytes, wish: columns.Wish, reading: Reading, blank: Layout) -> L
     keys: list[str] = []
     with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         record = msgspec.json.decode(first.decode(blank.encoding))
-        if isinstance(record, str) and wish.column is None:
+        if wish.column is None and _is_id(record, reading):
             kind = columns.needed_kind(wish)
             note = f"{what}; each element is one ID, as {kind}"
             return replace(blank, kind=kind, is_list=reading.explode, notes=(note,))
@@ -359,10 +361,16 @@ def _json(body: bytes, wish: columns.Wish, reading: Reading, blank: Layout) -> L
         raise InputError(
             "no_json_record",
             "the first element of the JSON array is no object, and no text",
-            "give an array of objects; name the key with --column",
+            "give an array of objects, and name the key with --column; or one of IDs as text"
+            " (of whole numbers with --numbers)",
             where=wish.name,
         )
     return _with_keys(blank, keys, wish, reading, what)
+
+
+def _is_id(element: object, reading: Reading) -> bool:
+    """Tell that an element shows that they all are IDs themselves."""
+    return isinstance(element, str) or (NUMBERS in reading.normal and type(element) is int)
 
 
 def _with_keys(

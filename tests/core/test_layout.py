@@ -98,6 +98,34 @@ def test_a_json_array_of_ids() -> None:
     assert code('["a"]', "x.json") == "id_type_needed"
 
 
+@pytest.mark.parametrize(
+    ("head", "numbers"),
+    [
+        ("[12, 3]", True),
+        ("[\n 12\n]", True),
+        ("[-1]", True),
+        ("[1.5e3,2]", False),
+        ("[null,12]", False),
+        ("[true]", False),
+    ],
+)
+def test_i10_an_array_of_numbers_is_json(head: str, *, numbers: bool) -> None:
+    """Not lines of brackets and commas; its numbers are IDs where that is said."""
+    assert code(head, "x.txt", Reading(id_type=GUID)) == "no_json_record"
+    said = Reading(id_type=GUID, normal=("numbers",))
+    if numbers:
+        layout = look(head, "x.txt", said)
+        assert (layout.format, layout.path, layout.kind) == (Format.JSON, (), GUID)
+    else:
+        assert code(head, "x.txt", said) == "no_json_record"
+
+
+def test_lists_in_brackets_are_lines_where_they_are_taken_apart() -> None:
+    """A profile export's, of numbers: each line is a list, not all of them an array."""
+    layout = look("[12]\n[3,4]\n", "x.txt", Reading(id_type=GUID, explode=True))
+    assert (layout.format, layout.is_list) == (Format.LINES, True)
+
+
 @pytest.mark.parametrize("head", ["[]", " [ ]\n", '{"status":"success","records":[ ],"next":1}'])
 def test_i1_an_empty_json_array_is_no_failure(head: str) -> None:
     """No element, no ID."""

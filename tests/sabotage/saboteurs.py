@@ -325,7 +325,7 @@ SABOTEURS = (
     ),
     Saboteur(
         "empty protect list taken",
-        "planning.py",
+        "protecting.py",
         "        if not entries:\n",
         "        if entries < 0:\n",
         (
