@@ -41,7 +41,7 @@ run: $(READY) ## the whole story against an emulator on this machine: faults, a 
 	$(BIN)/bulkdelete demo
 
 test: $(READY) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults and not deploy and not stores and not conformance" -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults and not deploy and not stores and not conformance and not redis" -q
 
 conformance: $(READY) ## what every target must do, with kills and at its own pace; TARGET=name: one that is installed
 	$(BIN)/python -m pytest tests/targets $(if $(TARGET),--target $(TARGET)) -q
@@ -255,6 +255,11 @@ lock-upgrade: ## pin the newest versions that pyproject.toml allows
 .PHONY: stores lock-upgrade
 stores: $(READY) ## lists in a bucket, on a real S3-speaking server
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m stores -q
+
+.PHONY: test-redis
+test-redis: $(READY) ## slots that many machines share, on a real Redis; needs root: five minutes
+	$(BIN)/python -m tests.faults.injectors redis-server ip tc iptables nsenter faketime
+	$(BIN)/python -m pytest tests/slots -m redis -q
 
 clean: ## remove what was made here (not the runs)
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis

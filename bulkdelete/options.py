@@ -31,6 +31,8 @@ class PlaceOptions(TypedDict, total=False):
     endpoint: str
     account_id: str
     passcode_file: Place
+    slots: str
+    slots_password_file: Place
     key_file: Place
 
 

@@ -22,8 +22,8 @@ from bulkdelete.errors import IntegrityError, Stopped
 from bulkdelete.io import live
 from bulkdelete.io.client import Client
 from bulkdelete.io.journal import LogFile
+from bulkdelete.io.leased import shared
 from bulkdelete.io.rundir import machine_tag
-from bulkdelete.io.slots import KernelSlots
 from bulkdelete.io.source import fingerprint
 from bulkdelete.reading import check_unchanged, planned_chunks, starting_mark
 from bulkdelete.starting import Start
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bulkdelete.io.rundir import IndexFile, RunDir
     from bulkdelete.reading import Part
     from bulkdelete.settings import Credentials, Settings
-    from bulkdelete.starting import Approve, Hear, Watch
+    from bulkdelete.starting import Approve, Hear, OpenSlots, Watch
 
 _log = structlog.get_logger("bulkdelete")
 
@@ -176,10 +176,9 @@ class ThisMachine:
         """Open the checkpoint log."""
         return LogFile(self.job.run.log_path)
 
-    @staticmethod
-    def slots(host: str, account: str, count: int) -> KernelSlots:
-        """Share the account's slots with all processes of this machine."""
-        return KernelSlots(host, account, count)
+    def slots(self, host: str, account: str, count: int) -> "OpenSlots":
+        """Share the account's slots with all processes of this machine, or of many."""
+        return shared(self.job.settings.slots, host, account, count)
 
     def client(self, host: str, headers: dict[str, str]) -> Client:
         """Make the one thing that can send."""

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from bulkdelete import targets
 from bulkdelete.core.dialect import character
 from bulkdelete.core.guards import PLAN_LIVES
+from bulkdelete.core.keeper import LONGEST_TIMEOUT, Keeper
 from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.live import FASTEST, MOST_IN_FLIGHT, SLOWEST
 from bulkdelete.core.model import MAX_IDS_PER_CHUNK, Kind
@@ -43,7 +44,7 @@ class Credentials:
 _SHOWN = (
     *("max_in_flight", "leave_free", "rate", "max_deletes", "expect_count", "max_invalid"),
     *("max_failures", "hold_after", "plan_ttl", "on_ambiguous", "max_attempts", "timeout"),
-    *("grace", "give_up_after", "max_duration", "window"),
+    *("grace", "give_up_after", "max_duration", "window", "slots"),
 )
 """What a report may show of the settings."""
 
@@ -60,6 +61,7 @@ class Settings:
     signers: Path | None
     signatures: int
     passcode_file: Path | None
+    slots: Keeper | None
     max_in_flight: int
     leave_free: int
     rate: float | None
@@ -219,6 +221,10 @@ def _hook(value: Any) -> str:  # noqa: ANN401 - text, or any value of TOML
     return str(value)
 
 
+def _keeper(value: Any) -> Keeper:  # noqa: ANN401 - text, or any value of TOML
+    return Keeper.parse(_text(value))
+
+
 def _notices(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - text, or any value of TOML
     """Read URLs and commands."""
     found = value if isinstance(value, list | tuple) else [value]
@@ -290,6 +296,8 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "signers": _Field(_path, only="profile"),
     "signatures": _Field(_number(1, 9, int), only="profile"),
     "passcode_file": _Field(_path),
+    "slots": _Field(_keeper, place=True),
+    "slots_password_file": _Field(_path),
     "max_in_flight": _Field(_number(1, MOST_IN_FLIGHT, int)),
     "leave_free": _Field(_number(0, MOST_IN_FLIGHT, int), 0),
     "rate": _Field(_number(SLOWEST, FASTEST)),
@@ -326,7 +334,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
 }
 """All settings; what depends on the target is put in by `_fields`."""
 
-_ELSEWHERE = {"PROFILE", "LOG_FORMAT", "LOG_LEVEL", "QUIET", "NO_COLOR"}
+_ELSEWHERE = {"PROFILE", "LOG_FORMAT", "LOG_LEVEL", "QUIET", "NO_COLOR", "SLOTS_PASSWORD"}
 
 
 # --- all of them ---
@@ -354,6 +362,7 @@ def resolve(
         for name, one in _fields(target).items()
     }
     host = _host(target, values, by_flag=flags.get("endpoint") is not None)
+    values["slots"] = _slots(values, environment, by_flag=flags.get("slots") is not None)
     return _settings(target, values, host)
 
 
@@ -574,6 +583,38 @@ def endpoint_host(target: Target, endpoint: str) -> str:
         raise UsageError("endpoint", "private and link-local addresses are refused")
     shown = f"[{name}]" if ":" in name else name
     return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
+
+
+# --- who keeps the slots ---
+
+
+def _slots(
+    values: Mapping[str, Any], environment: Mapping[str, str], *, by_flag: bool
+) -> Keeper | None:
+    """Return the Redis that keeps the slots, with its password; UsageError for one that shows."""
+    keeper: Keeper | None = values["slots"]
+    place = values["slots_password_file"]
+    variable = f"{PREFIX}SLOTS_PASSWORD"
+    if keeper is None:
+        if place is not None:
+            raise UsageError("slots_missing", "--slots-password-file is that of --slots: which?")
+        return None
+    if by_flag and keeper.password is not None:
+        raise UsageError(
+            "password_shows",
+            "--slots holds a password, and all on this machine can read a command line",
+            f"put it in {variable}, in BULKDELETE_SLOTS, or in --slots-password-file (0600)",
+        )
+    if values["timeout"] > LONGEST_TIMEOUT:
+        raise UsageError(
+            "slots_timeout",
+            f"with --slots a request may take {LONGEST_TIMEOUT:g} s at most: its slot is leased",
+            f"say --timeout {LONGEST_TIMEOUT:g}, or less",
+        )
+    password = environment.get(variable)
+    if place is not None:
+        password = files.read_secret(place, "the file of the slots' password")
+    return keeper if password is None else replace(keeper, password=password)
 
 
 # --- credentials and the config file ---

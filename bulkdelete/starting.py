@@ -66,11 +66,8 @@ class OpenTransport(Transport, AbstractAsyncContextManager[object], Protocol):
     """A transport that is opened and closed."""
 
 
-class OpenSlots(Slots, Protocol):
-    """Slots that are closed at the end."""
-
-    def close(self) -> None:
-        """Let go of all that are held."""
+class OpenSlots(Slots, AbstractAsyncContextManager[object], Protocol):
+    """Slots that are opened and closed."""
 
 
 class World(Protocol):
@@ -247,7 +244,7 @@ class Start:
         try:
             self.world.watch_signals(sender.interrupt)
             listening = self.world.listen(steering.follow)
-            async with client, aclosing(self.world.chunks()) as chunks, listening:
+            async with slots, client, aclosing(self.world.chunks()) as chunks, listening:
                 await sender.run(chunks)
                 await journal.flush()  # the last that the display shows is all of it
         except BulkdeleteError as error:
@@ -260,7 +257,6 @@ class Start:
             display.cancel()
             with suppress(asyncio.CancelledError, OSError):  # who watched may be gone
                 await display
-            slots.close()
         return meter
 
     def _sender(self, dispatcher: "Callable[[Callable[[], bool]], Dispatcher]") -> Sender:

@@ -1,4 +1,4 @@
-"""Turns: the gate's number, the machine's slots and the pace, as one thing to wait for.
+"""Turns: the gate's number, the account's slots and the pace, as one thing to wait for.
 
 Also the meter: what share of the slots was in use while there was work for them.
 """
@@ -30,6 +30,10 @@ class Slots(Protocol):
 
     def resize(self, count: int) -> None:
         """Use so many from now on."""
+
+    def busy(self) -> tuple[str, float]:
+        """Say why there is none (slots, slots_lost, slots_new), and for how long (0: open)."""
+        ...
 
 
 @dataclass(slots=True)
@@ -167,12 +171,12 @@ class Turns:
         if wait >= _WORTH_SAYING:
             return "gate", wait
         if self.blocked_since is not None and now - self.blocked_since >= _WORTH_SAYING:
-            return "slots", 0.0
+            return self._slots.busy()
         return "", 0.0
 
     def depart(self, turn: Turn) -> bool:
         """Leave with a turn that was taken; False when it may not be used any more."""
-        if not self.may_depart():
+        if not (self.may_depart() and turn.lease.good()):
             return False
         turn.start = self.gate.started(self._out, self.now())
         return True

@@ -42,8 +42,8 @@ from bulkdelete.errors import IntegrityError, ServerError, Stopped, UsageError
 from bulkdelete.fates import fates
 from bulkdelete.io.client import Client
 from bulkdelete.io.journal import Journal, LogFile
+from bulkdelete.io.leased import shared
 from bulkdelete.io.pacing import Pacer
-from bulkdelete.io.slots import KernelSlots
 from bulkdelete.reading import check_unchanged
 from bulkdelete.reporting import day
 from bulkdelete.starting import other_target
@@ -168,7 +168,7 @@ async def _round(  # noqa: PLR0913, PLR0917 - the wiring itself
     """Ask for what a round has not asked yet, and put its conclusion on record."""
     settings, credentials = job.settings, job.credentials
     host = plan.bound.host or ""
-    slots = KernelSlots(host, credentials.account, settings.cap)
+    slots = shared(settings.slots, host, credentials.account, settings.cap)
     client = Client(
         host,
         settings.target.headers(credentials.account, credentials.passcode),
@@ -177,19 +177,16 @@ async def _round(  # noqa: PLR0913, PLR0917 - the wiring itself
     )
     turns = Turns(Gate(settings.cap), slots, random.random, min(settings.timeout, 10.0))
     asker = _Asker(client, turns, Pacer(settings.rate), settings)
-    try:
-        async with client:
-            await asker.meet(_kinds(plan))
-            if isinstance(chosen, Begin):
-                await journal.append(chosen.opened)
-            asked = rounds.every[-1]
-            wanted = _wanted(job, plan, progress, asked)
-            async with aclosing(wanted):
-                await _ask_all(asker, wanted, journal, wall, settings.cap)
-        await journal.flush()
-        await journal.append(conclude(rounds, wall(), journal.head))
-    finally:
-        slots.close()
+    async with slots, client:
+        await asker.meet(_kinds(plan))
+        if isinstance(chosen, Begin):
+            await journal.append(chosen.opened)
+        asked = rounds.every[-1]
+        wanted = _wanted(job, plan, progress, asked)
+        async with aclosing(wanted):
+            await _ask_all(asker, wanted, journal, wall, settings.cap)
+    await journal.flush()
+    await journal.append(conclude(rounds, wall(), journal.head))
 
 
 def _kinds(plan: "Plan") -> list[Kind]:

@@ -28,7 +28,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "io.places",
         *("io.pacing", "io.live", "io", "render"),
     ),
-    ("io.client", "io.hooks", "io.rundir", "io.tables", "settings", "backlog", "turns"),
+    (
+        *("io.client", "io.hooks", "io.leased", "io.rundir", "io.tables"),
+        *("settings", "backlog", "turns"),
+    ),
     ("reading", "dispatch"),
     ("fates", "comparing", "findings", "census", "protecting", "tally"),
     ("planning", "sending", "reporting", "outcome_files", "tracing"),
@@ -88,6 +91,7 @@ THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "filelock": ("io.rundir",),
     "jinja2": ("render",),
     "pyarrow": ("io.columnar", "io.tables"),
+    "redis": ("io.leased",),
     "structlog": (
         *(
             "dispatch",

@@ -60,6 +60,10 @@ class NoSlots:
     def resize(self, count: int) -> None:
         """Have as many as before."""
 
+    def busy(self) -> tuple[str, float]:
+        """Others have them."""
+        return "slots", 0.0
+
 
 async def test_what_holds_the_turns_is_named() -> None:
     """Who paused it first, then an outage, a hint to wait, and slots that others have."""
@@ -85,10 +89,15 @@ class OneLease:
 
     def __init__(self) -> None:
         self.released = 0
+        self.held = True
 
     async def acquire(self) -> Any:  # noqa: ANN401 - stands for a lease
         """Give it."""
         return self
+
+    def good(self) -> bool:
+        """Say whether it is held still."""
+        return self.held
 
     def release(self) -> None:
         """Take it back."""
@@ -96,6 +105,10 @@ class OneLease:
 
     def resize(self, count: int) -> None:
         """Have as many as before."""
+
+    def busy(self) -> tuple[str, float]:
+        """Others have them."""
+        return "slots", 0.0
 
 
 @pytest.mark.parametrize("abandoned", [True, False])
@@ -120,3 +133,15 @@ async def test_the_slot_of_a_request_that_was_given_up_is_free_again() -> None:
     turns.give_back(await turns.take(), abandoned=True)
     await asyncio.wait_for(turns.take(), 20.0)
     assert slots.released == 1
+
+
+async def test_s13_nothing_leaves_on_a_lease_that_was_lost() -> None:
+    """A turn is looked at again when its request is about to leave."""
+    slots = OneLease()
+    turns = Turns(Gate(1), slots, lambda: 0.0, 0.0)
+    turn = await turns.take()
+    slots.held = False
+    assert not turns.depart(turn)
+    assert turn.start is None
+    slots.held = True
+    assert turns.depart(turn)

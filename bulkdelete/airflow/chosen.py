@@ -40,7 +40,9 @@ SWITCHES: Final = frozenset(
 )
 """Options that are true or false: the text "False", as a template makes it, would be a yes."""
 
-PLACES: Final = frozenset({"protect", "input", "key_file", "kill_file", "metrics_file"})
+PLACES: Final = frozenset(
+    {"protect", "input", "key_file", "kill_file", "metrics_file", "slots_password_file"}
+)
 """Options that are paths: "None", as a template makes it, would be a file's name somewhere."""
 
 AIRFLOW_GRACE: Final = 3.0

@@ -12,6 +12,7 @@ from bulkdelete.cli.flags import OutputFlags, PlaceFlags, RunsFlags
 
 if TYPE_CHECKING:
     from bulkdelete.cli.console import Console
+    from bulkdelete.core.keeper import Keeper
     from bulkdelete.core.model import Reply
     from bulkdelete.settings import Settings
 
@@ -35,6 +36,8 @@ def doctor(
         check_region(settings)
         credentials = credentials_of(settings)
         checks = [_disk(settings.runs_dir)]
+        if settings.slots is not None:
+            checks += await _slots(settings.slots)
         target = settings.target
         if target.probe is None:
             checks.append(
@@ -80,6 +83,25 @@ def _disk(place: Path) -> tuple[int, str]:
         return 2, f"{there} cannot be written to"
     free = shutil.disk_usage(there).free
     return (75 if free < _ROOM else 0), f"{free // 2**20:,} MB free at {there}"
+
+
+async def _slots(keeper: "Keeper") -> list[tuple[int, str]]:
+    """Judge the Redis that keeps the slots: there, fit, quick, and dropping nothing."""
+    from bulkdelete.core.keeper import evicts, unfit
+    from bulkdelete.errors import BulkdeleteError
+    from bulkdelete.io.leased import look
+
+    try:
+        info, seconds = await look(keeper)
+    except BulkdeleteError as error:
+        return [(error.exit, str(error).partition(";")[0])]
+    if why := unfit(info):
+        return [(2, f"{keeper} {why}")]
+    version = f"Redis {info.get('redis_version')}, {seconds * 1000:.1f} ms"
+    found = [(0, f"{keeper}: answers, and takes scripts ({version})")]
+    if policy := evicts(info):
+        found.append((2, f"{keeper}: maxmemory-policy {policy} may drop the slots: set noeviction"))
+    return found
 
 
 def _host(reply: "Reply") -> tuple[int, str]:

@@ -120,6 +120,14 @@ class PlaceFlags:
         str | None,
         Parameter(group=_PLACE, help="File (0600) with the passcode (or CLEVERTAP_PASSCODE)."),
     ] = None
+    slots: Annotated[
+        str | None,
+        Parameter(group=_PLACE, help="redis://HOST:PORT/DB: keeps the slots for many machines."),
+    ] = None
+    slots_password_file: Annotated[
+        str | None,
+        Parameter(group=_PLACE, help="File (0600) with its password (or ..._SLOTS_PASSWORD)."),
+    ] = None
 
 
 @Parameter(name="*")

@@ -1,5 +1,7 @@
 """The account's slots, shared by all processes of the machine through kernel locks.
 
+`leased` shares them over machines; both hold the protocols that are here.
+
 One lock file a slot; a process holds a slot by an flock, which the kernel lets go when its holder
 dies, however it dies. Who finds no slot free, or others waiting, stands in line: a row of lock
 files, entered at the end and walked to the front one free place at a time, so that nobody
@@ -12,10 +14,11 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import TracebackType
 
 POLL = 0.005
 """Seconds between two looks: kernel locks wake nobody who does not block."""
@@ -29,6 +32,10 @@ PLACES = 12
 
 class Lease(Protocol):
     """A slot that is held."""
+
+    def good(self) -> bool:
+        """Tell whether a request may leave on it: it can be lost."""
+        ...
 
     def release(self) -> None:
         """Give it back."""
@@ -57,6 +64,22 @@ class KernelSlots:
         self._line = [_open(f"{stem}-line-{place}") for place in range(PLACES)]
         self._closed = False
         self._standing = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: "TracebackType | None",
+    ) -> None:
+        self.close()
+
+    @staticmethod
+    def busy() -> tuple[str, float]:
+        """Say why there is none: others have them, for nobody knows how long."""
+        return "slots", 0.0
 
     def resize(self, count: int) -> None:
         """Use so many slots from now on; those above that are held are given back in time."""
@@ -121,6 +144,8 @@ class KernelSlots:
 
     def close(self) -> None:
         """Close the files; that unlocks them. What is given back later is nothing any more."""
+        if self._closed:
+            return
         self._closed = True
         _close((*self._number, self._queue, *self._line))
 
@@ -131,6 +156,11 @@ class _Held:
     def __init__(self, slots: KernelSlots, fd: int) -> None:
         self._slots = slots
         self._fd: int | None = fd
+
+    @staticmethod
+    def good() -> bool:
+        """Say yes: the kernel takes it from nobody."""
+        return True
 
     def release(self) -> None:
         if self._fd is not None:

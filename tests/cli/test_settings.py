@@ -1,6 +1,7 @@
 """Settings: where they come from, and what is refused before anything is planned."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,6 +103,10 @@ def test_durations(text: str, seconds: float) -> None:
         ("on_ambiguous", "guess"),
         ("delimiter", "x"),
         ("leave_free", "3"),
+        ("slots", "http://h"),
+        ("slots", "h:6379"),
+        ("slots", ""),
+        ("slots_password_file", "secret"),
     ],
 )
 def test_g3_values_that_mean_nothing_are_refused(name: str, value: str) -> None:
@@ -126,6 +131,48 @@ def test_flags_beat_the_environment_beats_the_profile() -> None:
     profile = {"max_attempts": 2, "timeout": 20, "grace": 2}
     found = resolve({"max_attempts": "6"}, environment, profile)
     assert (found.max_attempts, found.timeout, found.grace) == (6, 40.0, 2.0)
+
+
+def test_s15_the_password_of_the_slots_shows_nowhere(tmp_path: Path) -> None:
+    """From a variable or a private file; never on a command line, nor in what is shown."""
+    secret = tmp_path / "secret"
+    secret.write_text("hush-hush\n")
+    secret.chmod(0o600)
+    url, variable = "redis://h:7/1", {"BULKDELETE_SLOTS_PASSWORD": "hush-hush"}
+    every = [
+        resolve({}, {"BULKDELETE_SLOTS": "redis://:hush-hush@h:7/1"}, {}),
+        resolve({"slots": url}, variable, {}),
+        resolve({"slots": url, "slots_password_file": str(secret)}, {}, {}),
+        resolve({}, variable, {"slots": url}),
+    ]
+    for found in every:
+        assert found.slots is not None
+        assert found.slots.password == "hush-hush"
+        assert "hush" not in f"{found!r} {found.shown()}"
+        assert found.shown()["slots"] == url
+    with pytest.raises(UsageError, match="all on this machine can read") as caught:
+        resolve({"slots": "redis://:hush-hush@h"}, {}, {})
+    assert "hush" not in f"{caught.value} {caught.value.hint}"
+    with pytest.raises(UsageError) as caught:
+        resolve({"slots": "redis://:hush-hush@h/x"}, {}, {})
+    assert "hush" not in f"{caught.value} {caught.value.hint}"
+    secret.chmod(0o644)
+    with pytest.raises(UsageError, match="slots' password"):
+        resolve({"slots": url, "slots_password_file": str(secret)}, {}, {})
+
+
+def test_slots_that_two_places_keep_are_refused() -> None:
+    """Whoever asks another Redis would not be counted."""
+    with pytest.raises(UsageError, match="contradicts"):
+        resolve({}, {"BULKDELETE_SLOTS": "redis://a"}, {"slots": "redis://b"})
+
+
+def test_s13_a_request_may_not_outlive_its_lease() -> None:
+    """A longer timeout is refused where slots are leased."""
+    assert resolve({"slots": "redis://h", "timeout": "60"}, {}, {}).timeout == 60
+    with pytest.raises(UsageError, match="60 s at most") as caught:
+        resolve({"slots": "redis://h", "timeout": "60.1"}, {}, {})
+    assert caught.value.code == "slots_timeout"
 
 
 @pytest.mark.parametrize("name", ["YES", "APPROVE", "RENEW", "AGAIN", "ABANDON", "MAX_DELETE"])

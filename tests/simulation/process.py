@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 from bulkdelete.approving import Approver, Consent
 from bulkdelete.core import checkpoint as log
@@ -85,8 +85,16 @@ class SimSlots:
         """Use so many from now on."""
         raise NotImplementedError(count)
 
-    def close(self) -> None:
-        """Free all."""
+    @staticmethod
+    def busy() -> tuple[str, float]:
+        """Others have them."""
+        return "slots", 0.0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is kept open."""
 
 
 class SimLease:
@@ -94,6 +102,11 @@ class SimLease:
 
     def __init__(self, slots: SimSlots) -> None:
         self._slots: SimSlots | None = slots
+
+    @staticmethod
+    def good() -> bool:
+        """Say yes: nobody loses it."""
+        return True
 
     def release(self) -> None:
         """Give it back."""

@@ -148,6 +148,10 @@ def cap_ignored(patch: pytest.MonkeyPatch) -> None:
     """Nobody waits for a turn, and there are more workers than slots."""
 
     class NoLease:
+        def good(self) -> bool:
+            """As if it were held."""
+            return True
+
         def release(self) -> None:
             """Give nothing back."""
 
