@@ -21,6 +21,7 @@ from bulkdelete import choosing, outcome_files, reporting, running, shredding, t
 from bulkdelete.approving import Approver
 from bulkdelete.audience import NOBODY, Audience
 from bulkdelete.concluding import bug, concluded, disk_error, read, rewrite
+from bulkdelete.core.job_report import JobReport, merged
 from bulkdelete.core.model import State
 from bulkdelete.core.report import Report
 from bulkdelete.core.verification import Scope, Verification, Wish
@@ -155,6 +156,11 @@ async def apply(
 async def status(run_dir: Place, *, key_file: Place | None = None) -> Report:
     """Work out the balance of a run, alive or dead, offline; IntegrityError when it is damaged."""
     return read(_run(run_dir, key_file))
+
+
+async def job_status(run_dirs: "Sequence[Place]") -> JobReport:
+    """Work out the balance of a job from the runs of its shards, offline."""
+    return merged([read(_run(one, None)) for one in run_dirs])
 
 
 async def story(

@@ -19,9 +19,7 @@ _OUT = OutputFlags()
 
 
 def report(  # noqa: PLR0913 - its flags
-    run_dir: Annotated[Path, Parameter(help="The run directory.")],
-    /,
-    *,
+    *run_dirs: Annotated[Path, Parameter(help="The run directory, or those of a job's shards.")],
     outcomes: Annotated[
         str | None,
         Parameter(help="States to write files of, with commas; `all` for every one."),
@@ -54,32 +52,46 @@ def report(  # noqa: PLR0913 - its flags
         from bulkdelete.audience import Audience
         from bulkdelete.cli.common import Teller, load_settings
         from bulkdelete.cli.console import report_lines
+        from bulkdelete.cli.job_words import show_job
         from bulkdelete.cli.summary import step_summary
 
         if shred and (outcomes is not None or id is not None or receipt):
             raise UsageError("shred", "--shred goes with no other flag")
         if receipt or sign is not None:
-            return _receipt(console, run_dir, key_file, sign)
+            return _receipt(console, _only(run_dirs), key_file, sign)
         if id is not None:
-            return await _tell_of(console, run_dir, id, input, key_file)
+            return await _tell_of(console, _only(run_dirs), id, input, key_file)
         teller = Teller(console, load_settings(output, {}))
-        found = await library.report(
-            run_dir,
-            outcomes=[one.strip() for one in outcomes.split(",")] if outcomes else [],
-            outcome_format=outcome_format,
-            shred=shred,
-            input=input,
-            key_file=key_file,
-            audience=Audience(tell=teller.tell),
-        )
-        if found.state not in reporting.ALIVE:
-            step_summary(run_dir)
+        runs = run_dirs if len(run_dirs) > 1 else (_only(run_dirs),)
+        if len(runs) > 1:
+            await library.job_status(runs)  # what is no job is refused before anything is written
+        for run_dir in runs:
+            found = await library.report(
+                run_dir,
+                outcomes=[one.strip() for one in outcomes.split(",")] if outcomes else [],
+                outcome_format=outcome_format,
+                shred=shred,
+                input=input,
+                key_file=key_file,
+                audience=Audience(tell=teller.tell),
+            )
+            if found.state not in reporting.ALIVE:
+                step_summary(run_dir)
+            console.note(f"  report       {run_dir / 'report.html'}")
+        if len(runs) > 1:
+            return await show_job(console, runs)
         console.object(found)
         console.result("\n".join(report_lines(found)))
-        console.note(f"  report       {run_dir / 'report.html'}")
         return 0
 
     return execute(output, body)
+
+
+def _only(run_dirs: tuple[Path, ...]) -> Path:
+    """Return the run that is meant."""
+    if len(run_dirs) != 1:
+        raise UsageError("run_dir", "this is about one run: name its directory")
+    return run_dirs[0]
 
 
 async def _tell_of(

@@ -1,4 +1,4 @@
-"""`bulkdelete status`: one run, alive or dead, or the history of them all. Offline."""
+"""`bulkdelete status`: one run, the shards of a job, or the history of all runs. Offline."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,9 +15,9 @@ _OUT = OutputFlags()
 
 
 def status(
-    run_dir: Annotated[Path | None, Parameter(help="A run directory; none: all runs.")] = None,
-    /,
-    *,
+    *run_dirs: Annotated[
+        Path, Parameter(help="A run directory, or those of a job's shards; none: all runs.")
+    ],
     runs_dir: Annotated[str | None, Parameter(help="Where runs live.")] = None,
     keep: Annotated[
         str | None,
@@ -28,21 +28,24 @@ def status(
     ] = False,
     output: OutputFlags = _OUT,
 ) -> int:
-    """Show what is known of one run, or of all. Exits 0 when the balance verifies."""
+    """Show what is known of one run, a job's shards, or all runs. Exits 0 when it adds up."""
 
     async def body(console: "Console") -> int:
         from bulkdelete import library
         from bulkdelete.cli import history, watching
         from bulkdelete.cli.common import load_settings
         from bulkdelete.cli.console import report_lines
+        from bulkdelete.cli.job_words import show_job
 
         if watch:
-            await watching.watch(console, watching.named(run_dir))
-        if run_dir is None:
+            await watching.watch(console, watching.named(run_dirs))
+        if not run_dirs:
             place = load_settings(output, {"runs_dir": runs_dir}).runs_dir
             return history.show(console, place, history.age(keep))
         history.refuse_keep(keep)
-        report = await library.status(run_dir)
+        if len(run_dirs) > 1:
+            return await show_job(console, run_dirs)
+        report = await library.status(*run_dirs)
         console.object(report)
         console.result("\n".join(report_lines(report)))
         return 0

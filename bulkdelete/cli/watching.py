@@ -13,6 +13,7 @@ from bulkdelete.io import live
 from bulkdelete.io.rundir import RunDir
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bulkdelete.cli.console import Console
@@ -21,11 +22,11 @@ _SHARE = 20
 """Reading a log over and over may take one part in so many of the time."""
 
 
-def named(run_dir: "Path | None") -> RunDir:
-    """Return the run to watch; UsageError when none is named."""
-    if run_dir is None:
+def named(run_dirs: "Sequence[Path]") -> RunDir:
+    """Return the run to watch; UsageError unless one is named."""
+    if len(run_dirs) != 1:
         raise UsageError("watch", "--watch is for one run: name its directory")
-    return RunDir(run_dir)
+    return RunDir(run_dirs[0])
 
 
 async def watch(console: "Console", run: RunDir) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "bulkdelete.report/1"
 
+PLANNED = ("accepted", "rejected", "ambiguous", "unsent")
+"""The states of what a plan would send."""
+
 
 class Reason(msgspec.Struct, frozen=True):
     """Why a run did not finish cleanly; `code` is stable."""

@@ -98,6 +98,28 @@ async def test_shards_send_what_one_run_sends(program: Program, emulate: Emulate
         assert one.json["job"]["digest"] == digest
         assert one.json["ids"]["accepted"] == sum(owner(x, 3) == index for x in ids[7:])
         assert one.json["run_dir"].endswith(f"list.csv-{digest[7:19]}-shard-{index}-of-3")
+    await check_as_one(program, [one.json["run_dir"] for one in ended])
+
+
+async def check_as_one(program: Program, places: list[str]) -> None:
+    """Look at the shards as one: all of them, one missing, and with what is none of them."""
+    found = (await program("status", *places, "--json")).json
+    states = {"read": 491, "accepted": 443, "protected": 7, "duplicate": 40, "invalid": 1}
+    assert {name: number for name, number in found["ids"].items() if number} == states
+    assert (found["schema"], found["state"]) == ("bulkdelete.job/1", "finished")
+    reported = await program("report", *places, "--outcomes", "accepted,invalid")
+    assert "accepted 443 of 443 planned IDs" in reported.out
+    for state, number in (("accepted", 443), ("invalid", 1)):
+        files = [program.place / place / f"{state}.csv" for place in places]
+        rows = [one.read_text("utf-8").splitlines()[1:] for one in files]
+        assert sum(map(len, rows)) == number
+    some = await program("status", *places[:2])
+    assert some.code == 0
+    assert "MISSING      shards 2 of 3" in some.out
+    (whole,) = (program.place / "bulkdelete-runs").glob("list.csv-????????????")
+    for command in ("status", "report"):
+        mixed = await program(command, *places, whole)
+        assert (mixed.code, "no shard of a job" in mixed.err) == (2, True)
 
 
 async def test_the_guards_look_at_the_whole_job(program: Program, emulate: Emulate) -> None:
