@@ -122,8 +122,7 @@ class Backlog:
     async def take(self) -> Job | None:
         """Wait for a job; None when nothing is left or all was stopped."""
         while not self._stopped:
-            if (job := self._pick()) is not None:
-                self._taken += 1
+            if (job := self.pick()) is not None:
                 return job
             if self._empty:
                 self._wake()
@@ -131,18 +130,20 @@ class Backlog:
             await self._wait(self._delayed[0][0] if self._delayed and not self._full else None)
         return None
 
-    def _pick(self) -> Job | None:
-        if self._full:
+    def pick(self) -> Job | None:
+        """Take a job that is at hand; None when there is none now."""
+        job = None
+        if self._stopped or self._full:
             return None
         if self._urgent:
-            return self._urgent.popleft()
-        if self._delayed and self._delayed[0][0] <= asyncio.get_running_loop().time():
-            return heapq.heappop(self._delayed)[2]
-        if self._fresh and not (self._canary and self._delayed):
+            job = self._urgent.popleft()
+        elif self._delayed and self._delayed[0][0] <= asyncio.get_running_loop().time():
+            job = heapq.heappop(self._delayed)[2]
+        elif self._fresh and not (self._canary and self._delayed):
             job = self._fresh.popleft()
             self._wake()
-            return job
-        return None
+        self._taken += job is not None
+        return job
 
     async def _wait(self, due: float | None) -> None:
         loop = asyncio.get_running_loop()
@@ -157,7 +158,8 @@ class Backlog:
                 timer.cancel()
 
     def _wake(self) -> None:
-        for future in self._waiters:
+        waiters, self._waiters = self._waiters, {}
+        for future in waiters:
             _ring(future)
 
 

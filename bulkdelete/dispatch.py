@@ -67,6 +67,8 @@ class Ledger(Protocol):
 class Pace(Protocol):
     """How many requests may start in a second."""
 
+    rate: float | None
+
     async def start(self) -> float:
         """Wait until one more may start; return until when on the loop's clock it may."""
 
@@ -131,7 +133,7 @@ class Dispatcher:
             self.turns.give_back(turn, abandoned=abandoned)
 
     async def _intend(self, job: "Job", turn: "Turn") -> bool:
-        """Make the intent durable; False when the attempt was called off after all."""
+        """Make the intent durable; False when nothing may be sent any more."""
         if not self.may_send():
             return False
         span = job.piece.span
@@ -147,14 +149,12 @@ class Dispatcher:
             began = self.turns.now()
             await self.ledger.append(intent)
             self.meter.spend("disk", self.turns.now() - began)
-            turn.good_until = await self._paced()
+            if self.pace.rate is not None:
+                turn.good_until = await self._paced()
         except asyncio.CancelledError:
             self._withdraw(job)
             raise
-        if self.may_send() and self.turns.may_depart():
-            return True
-        self._withdraw(job)
-        return False
+        return True
 
     async def _paced(self) -> float:
         began = self.turns.now()

@@ -266,6 +266,8 @@ class Sender:
 
     async def _take(self) -> Job | None:
         """Take a job; note what the slot waited for, if it did."""
+        if (job := self._backlog.pick()) is not None:
+            return job
         now = self._dispatcher.turns.now
         began, trusted = now(), self._dispatcher.trusted
         job = await self._backlog.take()

@@ -143,9 +143,10 @@ class Turns:
         while (seconds := self._seconds()) != 0.0:
             await self._wait(seconds)
         self._out += 1
-        self.gate.taken(self._out, self.now())
+        now = self.now()
+        self.gate.taken(self._out, now)
         if self.blocked_since is None:
-            self.blocked_since = self.now()
+            self.blocked_since = now
         try:
             lease = await self._slots.acquire()
         except BaseException:
@@ -214,7 +215,8 @@ class Turns:
         self._wake()
 
     def _wake(self) -> None:
-        for future in self._waiters:
+        waiters, self._waiters = self._waiters, {}
+        for future in waiters:
             _ring(future)
 
     async def _wait(self, seconds: float | None) -> None:

@@ -278,21 +278,21 @@ class Writer:
     def group(self, records: "Sequence[Record]") -> bytes:
         """Encode one commit group of 1..n records; the chain moves on."""
         lines = []
+        count, size = len(records), self._size
         for place, record in enumerate(records):
-            line = _Line((self._group, place, len(records)), self.head, record)
-            text = b"%08x %b" % (self._seq, _encoder.encode(line))
-            self._size += len(text) + _AFTER_JSON
-            if place == len(records) - 1:
-                filling = -self._size % SECTOR
-                text += b" " * filling
-                self._size += filling
+            line = _Line((self._group, place, count), self.head, record)
+            text = b"%08x %b" % (self._seq + place, _encoder.encode(line))
+            size += len(text) + _AFTER_JSON
+            if place == count - 1:
+                text += b" " * (-size % SECTOR)
             text += b" %08x" % google_crc32c.value(text)
             self.head = hashlib.sha256(text).hexdigest()
-            self._seq += 1
             lines.append(text + b"\n")
+        self._seq += count
         self._group += 1
         data = b"".join(lines)
         self._tail = len(data)
+        self._size += len(data)
         self._sums = self._sums.grown(self._size, google_crc32c.extend(self._sums.crc, data))
         return data
 
