@@ -270,8 +270,8 @@ SABOTEURS = (
     Saboteur(
         "canary skipped",
         "backlog.py",
-        "        if self._full:\n            return None\n",
-        "",
+        "if self._stopped or self._full:",
+        "if self._stopped:",
         ("tests/simulation/test_simulation.py",),
     ),
     Saboteur(
