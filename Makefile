@@ -116,8 +116,8 @@ simulate: $(READY) ## 20,000 runs of the sender on a virtual clock, with faults 
 proof: $(READY) ## more of them, from where docs/proof-ledger.jsonl ends (COUNT=1000000, JOBS=2)
 	$(BIN)/python -m tests.simulation.proof --count $(COUNT) --jobs $(JOBS)
 
-soak: $(READY) ## ten million IDs: each sent once, in flat memory
-	$(BIN)/python -m tests.soak
+soak: $(READY) ## ten million IDs in scaled time: each sent once; nothing grows, little CPU: a quarter of an hour
+	$(BIN)/python -m tests.soak --json docs/soak.json
 
 lint: $(READY) ## rules, format and types
 	$(BIN)/ruff check .
