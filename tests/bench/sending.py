@@ -1,6 +1,7 @@
 """Sending the same list to the same nginx, client after client, round by round."""
 
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -96,8 +97,7 @@ def compare(group: str, count: int, rounds: int, against: Sequence[Against]) -> 
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bulkdelete-bench-")))
         found = stack.enter_context(sink(place))
-        if (most := ceiling(found.plain, place)) < LEAST_CEILING:
-            _say(f"the sink answers only {most:,.0f} requests a second: the machine is too busy")
+        _look_at(found, place)
         race = Race(found, place, count)
         race.prove(
             [one for one in CLIENTS if one is OURS or one in {row.client for row in against}]
@@ -106,6 +106,17 @@ def compare(group: str, count: int, rounds: int, against: Sequence[Against]) -> 
             for client, many in _turns(against):
                 race.turn(client, many, number + 1)
     return [_figure(group, row, race) for row in against]
+
+
+def _look_at(found: Sink, place: Path) -> None:
+    """Say so where the sink's own pace would be measured; that it is not known stops nothing."""
+    try:
+        most = ceiling(found.plain, place)
+    except (OSError, subprocess.CalledProcessError) as error:
+        _say(f"how many requests a second the sink answers is not known: {error}")
+        return
+    busy = ": the machine is too busy" if most < LEAST_CEILING else ""
+    _say(f"the sink answers {most:,.0f} requests a second{busy}")
 
 
 def _turns(against: Sequence[Against]) -> list[tuple[Client, int]]:

@@ -119,7 +119,7 @@ def sink(place: Path, core: int = 0) -> Iterator[Sink]:
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if nginx is None:
         raise FailedError("nginx is missing: `make bench` installs it (Debian: nginx-light)")
-    plain, counting, refusing = _port(), _port(), _port()
+    plain, counting, refusing = _ports()
     config = place / "nginx.conf"
     config.write_text(
         _CONFIG.format(
@@ -145,10 +145,12 @@ def sink(place: Path, core: int = 0) -> Iterator[Sink]:
         process.wait(PATIENCE)
 
 
-def _port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+def _ports() -> tuple[int, int, int]:
+    """Return three free ports, each another."""
+    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+        for each in (one, two, three):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1], three.getsockname()[1]
 
 
 def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
