@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 SNAPSHOT_AFTER = 2 << 20
 """Bytes of log that are read again so quickly that a snapshot of less is not worth its writing."""
 
+SNAPSHOT_RATIO = 4
+"""The log grows by so many times what the last snapshot has until there is another.
+
+A snapshot holds all that is told piece by piece: where many IDs are refused it grows as the log
+does, and one for each stretch of the same length would cost more and more of the run.
+"""
+
 Entry = tuple[log.Record, asyncio.Future[None]]
 
 if TYPE_CHECKING:
@@ -344,7 +351,7 @@ class LogFile:
     @property
     def snapshot_after(self) -> int:
         """How many bytes the log grows by until a snapshot is worth while."""
-        return SNAPSHOT_AFTER
+        return max(SNAPSHOT_AFTER, SNAPSHOT_RATIO * self._keeper.size)
 
     def keep(self, snapshot: "Callable[[], bytes]") -> None:
         """Keep a snapshot beside the log, in a thread of its own."""

@@ -73,6 +73,8 @@ class Keeper:
     def __init__(self, path: "Path") -> None:
         self._path = path
         self._thread: Thread | None = None
+        self.size = 0
+        """Bytes of the last one that was made."""
 
     def keep(self, content: "Callable[[], bytes]") -> None:
         """Put a snapshot in the place of the one before, if nothing stands against it."""
@@ -84,8 +86,10 @@ class Keeper:
             self._thread = thread
 
     def _put(self, content: "Callable[[], bytes]") -> None:
+        text = content()
+        self.size = len(text)
         with suppress(OSError):
-            files.replace(self._path, content(), "new")
+            files.replace(self._path, text, "new")
 
     def close(self) -> None:
         """Wait until what is being written is there, but not for a disk that hangs."""

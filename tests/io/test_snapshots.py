@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import itertools
 import os
 import stat
 import threading
@@ -154,6 +155,37 @@ async def test_one_snapshot_at_a_time(tmp_path: Path) -> None:
     keeper.close()
     assert made == [b"first", b"third"]
     assert (tmp_path / "kept").read_bytes() == b"third"
+
+
+class Soon(threading.Thread):
+    """A thread that has done its work when it is started."""
+
+    def start(self) -> None:
+        """Do it."""
+        super().start()
+        self.join()
+
+
+async def test_snapshots_that_grow_with_the_log_cost_a_share_of_it(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What holds more and more is written more and more rarely: in all, less than the log."""
+    written: list[int] = []
+    real = files.replace
+
+    def counted(path: Path, text: bytes, end: str) -> None:
+        written.append(len(text))
+        real(path, text, end)
+
+    monkeypatch.setattr(snapshots, "Thread", Soon)
+    monkeypatch.setattr(files, "replace", counted)
+    bench = Bench(run)
+    records = (log.Setting(name="rate", value=str(number), at=1e9) for number in range(1500))
+    while some := list(itertools.islice(records, 5)):
+        await asyncio.gather(*map(bench.journal.append, some))
+    await bench.close()
+    assert written[-1] > 10 * written[0]
+    assert sum(written) < run.log_path.stat().st_size
 
 
 def test_a_snapshot_for_which_no_thread_is_to_be_had(
