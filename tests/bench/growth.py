@@ -111,18 +111,26 @@ def of_files(found: Sink, place: Path, count: int) -> Costs:
 def of_rejected(found: Sink, place: Path, count: int) -> Costs:
     """Send a list of which so many IDs are refused, one in each hundred but the first."""
     path, runs = place / "list.csv", place / "runs"
-    rows = [f"fine-{number:08d}\n" for number in range(100 * count + 100)]
-    for number in range(count):
-        rows[100 * number + 100 + number % 100] = f"{REFUSED}{number:08d}\n"
-    path.write_text("identity\n" + "".join(rows), "ascii")
+    rows = 100 * count + 100
+    with path.open("w", encoding="ascii") as file:
+        # As a stream: what this process holds counts as the memory of what it starts.
+        file.write("identity\n")
+        file.writelines(_row(number) for number in range(rows))
     costs = {"plan": _plan([path], found.refusing, runs)}
     (run,) = runs.iterdir()
-    costs["apply"] = _apply(run, len(rows), "--max-failures", "100", codes=(3,))
+    costs["apply"] = _apply(run, rows, "--max-failures", "100", codes=(3,))
     told = json.loads((run / "report.json").read_bytes())
     if told["ids"]["rejected"] != count:
         raise AssertionError(f"{told['ids']['rejected']} of {count} were rejected")
     sent = Cost(float(told["requests"]["sent"]), 0.0, 0.0)
     return costs | _looks(run) | {"requests": sent}
+
+
+def _row(number: int) -> str:
+    """Return an ID; one of each hundred but the first is refused, each time another place's."""
+    chunk, place = divmod(number, 100)
+    refused = chunk > 0 and place == chunk % 100
+    return f"{REFUSED if refused else 'fine-'}{number:08d}\n"
 
 
 def of_runs(found: Sink, place: Path, count: int) -> Costs:
