@@ -15,7 +15,7 @@ from bulkdelete.events import Ended, Holding, Kept, Resuming
 from bulkdelete.io import hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Collection, Coroutine
     from typing import Any
 
     from bulkdelete.core.report import Reason, Report
@@ -79,10 +79,13 @@ class Notices:
     """Sends notices to `targets` (URLs and commands), and a sign of life to `heartbeat`.
 
     The heartbeat is asked for when a run ended with 0, and only then: who watches it raises the
-    alarm when it stays out.
+    alarm when it stays out. Commands do not see the variables `hidden`.
     """
 
-    def __init__(self, targets: "tuple[str, ...]", heartbeat: str | None) -> None:
+    def __init__(
+        self, targets: "tuple[str, ...]", heartbeat: str | None, hidden: "Collection[str]" = ()
+    ) -> None:
+        self._hidden = hidden
         self._targets = targets
         self._heartbeat = heartbeat
         self._run_dir = ""
@@ -114,8 +117,10 @@ class Notices:
     def _notify(self, notice: Notice) -> None:
         body = msgspec.json.encode(notice)
         for target in self._targets:
-            send = hooks.call if hooks.is_url(target) else hooks.command
-            self._begin(send(target, body), target)
+            if hooks.is_url(target):
+                self._begin(hooks.call(target, body), target)
+            else:
+                self._begin(hooks.command(target, body, self._hidden), target)
 
     def _begin(self, sending: "Coroutine[Any, Any, None]", target: str) -> None:
         task = asyncio.create_task(_sent(sending, target))

@@ -32,7 +32,8 @@ class Outlets:
         self._metrics = _begun(lambda: _metrics(settings))
         self._telemetry = _begun(_telemetry) if settings.otel else None
         asked = settings.notify or settings.heartbeat
-        self._notices = Notices(settings.notify, settings.heartbeat) if asked else None
+        hidden = (settings.target.account_variable, settings.target.secret_variable)
+        self._notices = Notices(settings.notify, settings.heartbeat, hidden) if asked else None
         self._ended = self._signalled = False
 
     @property

@@ -150,7 +150,7 @@ def _check_one_place(settings: Settings, access: "Access", said: Mapping[str, An
     """Refuse options that go elsewhere than the connection, and a profile of somebody else."""
     region = {"region": said["region"]} if "region" in said else {}
     for place in (access.place, region):
-        if place and resolve({}, {}, place).host != settings.host:
+        if place and resolve({}, {}, place, settings.target.name).host != settings.host:
             raise UsageError(
                 "two_places",
                 "connection, options and profile name different places; nothing was sent",

@@ -114,11 +114,17 @@ class PlaceFlags:
         Parameter(group=_PLACE, help="A base URL instead; a dashboard address is understood."),
     ] = None
     account_id: Annotated[
-        str | None, Parameter(group=_PLACE, help="The account (or CLEVERTAP_ACCOUNT_ID).")
+        str | None,
+        Parameter(
+            group=_PLACE,
+            help="The account (or CLEVERTAP_ACCOUNT_ID, or the target's).",
+        ),
     ] = None
     passcode_file: Annotated[
         str | None,
-        Parameter(group=_PLACE, help="File (0600) with the passcode (or CLEVERTAP_PASSCODE)."),
+        Parameter(
+            group=_PLACE, help="File (0600) with the passcode (or CLEVERTAP_PASSCODE, or its own)."
+        ),
     ] = None
     slots: Annotated[
         str | None,

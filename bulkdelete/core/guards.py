@@ -119,7 +119,7 @@ _CURES = {
     "bad_json": "JSON is wanted as it is defined: without NaN, comments, half characters",
     "bad_quotes": "a quote inside of quotes is written twice; --quote none where they mean nothing",
     "empty": "leave out records without an ID: --where 'COLUMN!='",
-    "forbidden_value": "CleverTap allows no such ID: who made the list had none there",
+    "forbidden_value": "nobody has such an ID: who made the list had none there",
     "missing_key": "see which keys there are: bulkdelete inspect FILE",
     "not_a_string": "export IDs as text, or take whole numbers by their digits: --numbers (above"
     " 15 of them some may have been lost on the way); into an object or an array reaches --column"
@@ -128,7 +128,7 @@ _CURES = {
     "spreadsheet_damage": "export it again without a spreadsheet, or with the column as text",
     "ragged": "see whether the delimiter is right (--delimiter), and quotes mean what they should",
     "bad_list": "see whether this column holds lists (--column)",
-    "unknown_type": "the Type column must say i (identity) or g (CleverTap ID)",
+    "unknown_type": "the Type column must say i (identity) or g (the vendor's own ID: guid)",
 }
 
 

@@ -14,7 +14,7 @@ import aiohttp
 from bulkdelete.io.names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 _OURS = ("BULKDELETE_", "CLEVERTAP_", "EMULATOR_")
 _PAUSE = 1.0
@@ -58,17 +58,18 @@ async def _request(url: str, body: bytes | None) -> None:
             raise ValueError(f"HTTP {answer.status}")
 
 
-async def command(line: str, body: bytes) -> None:
+async def command(line: str, body: bytes, hidden: "Collection[str]" = ()) -> None:
     """Run a command without a shell, `body` on its standard input; OSError unless it ends with 0.
 
-    It does not inherit our settings; cancelled, it is killed with all that it started.
+    It does not inherit our settings, nor the variables `hidden`; cancelled, it is killed with
+    all that it started.
     """
     process = await asyncio.create_subprocess_exec(
         *shlex.split(line),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
-        env=_surroundings(os.environ),
+        env=_surroundings(os.environ, hidden),
         start_new_session=True,
     )
     try:
@@ -82,5 +83,9 @@ async def command(line: str, body: bytes) -> None:
         raise OSError(f"it ended with {process.returncode}")
 
 
-def _surroundings(environment: "Mapping[str, str]") -> dict[str, str]:
-    return {name: value for name, value in environment.items() if not name.startswith(_OURS)}
+def _surroundings(environment: "Mapping[str, str]", hidden: "Collection[str]") -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(_OURS) and name not in hidden
+    }

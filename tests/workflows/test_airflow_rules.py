@@ -144,6 +144,15 @@ def test_settings_come_from_connection_and_options() -> None:
     assert chosen({**RUNS, "grace": 60}).settings.grace == 60
 
 
+def test_another_target_is_an_option() -> None:
+    """The connection then says who and where of that vendor."""
+    found = chosen({**RUNS, "target": "braze"}, host="eu-01")
+    assert found.settings.host == "https://rest.fra-01.braze.eu"
+    assert (found.who.account, found.who.passcode) == (ACCOUNT, PASSCODE)
+    with pytest.raises(errors.UsageError, match="name different places"):
+        chosen({**RUNS, "target": "braze", "region": "eu-02"}, host="eu-01")
+
+
 def test_a_retry_begins_nothing() -> None:
     """What begins anew is said of the first try; a retry must find the run."""
     told = chosen({**RUNS, "again": True, "abandon": True, "yes": True}).resuming()
