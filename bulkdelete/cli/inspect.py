@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bulkdelete.cli.console import Console
-    from bulkdelete.core.layout import Layout
+    from bulkdelete.core.layout import Layout, Reading
     from bulkdelete.core.looks import Head, Look
     from bulkdelete.core.model import Batch
+    from bulkdelete.core.target import Target
     from bulkdelete.reading import Part
 
 _IN, _OUT = InputFlags(), OutputFlags()
@@ -44,13 +45,15 @@ def inspect(
             raise UsageError(
                 "input_missing", "name the files to look at", "bulkdelete inspect FILE"
             )
-        said = load_settings(output, {"target": target} | given(reading)).reading
+        settings = load_settings(output, {"target": target} | given(reading))
+        said = settings.reading
         parts = [Part(place, str(place)) for place in await source.expanded(inputs)]
         looks: list[Look] = []
         for part in parts:
             # What was guessed for the first holds for all, as in one plan.
-            looks.append(await _look(part, looks[0].reading if looks else said))
-        command = _command(inputs, looks[0])
+            wished = looks[0].reading if looks else said
+            looks.append(await _look(part, wished, settings.target))
+        command = _command(inputs, looks[0], target)
         facts = [await _facts(part, one) for part, one in zip(parts, looks, strict=True)]
         console.object({"schema": "bulkdelete.inspect/1", "files": facts, "command": command})
         for line in _told(looks, facts):
@@ -62,7 +65,7 @@ def inspect(
     return execute(output, body)
 
 
-async def _look(part: "Part", said: Any) -> "Look":  # noqa: ANN401 - a Reading
+async def _look(part: "Part", said: "Reading", target: "Target") -> "Look":
     from bulkdelete.core.looks import TableHead, TextHead, look
     from bulkdelete.errors import InputError
     from bulkdelete.io import tables
@@ -78,20 +81,21 @@ async def _look(part: "Part", said: Any) -> "Look":  # noqa: ANN401 - a Reading
 
         head = TableHead(part.name, chosen, names, leaves, read)
     try:
-        return look(head, said)
+        return look(head, said, target)
     except InputError as error:
         if part.name in str(error):
             raise
         raise InputError(error.code, str(error), error.hint, where=part.name) from error
 
 
-def _command(inputs: "Sequence[str]", first: "Look") -> str:
+def _command(inputs: "Sequence[str]", first: "Look", target: str | None) -> str:
     from bulkdelete.core.looks import flags
     from bulkdelete.core.urls import masked
 
     named = [f"./{one}" if one.startswith("-") else masked(one) for one in inputs]
     words = ["bulkdelete", "plan", *named]
-    return shlex.join([*words, *flags(first.reading)])
+    named_target = [] if target is None else ["--target", target]
+    return shlex.join([*words, *named_target, *flags(first.reading)])
 
 
 async def _facts(part: "Part", one: "Look") -> dict[str, Any]:

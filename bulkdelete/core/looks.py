@@ -21,6 +21,7 @@ from bulkdelete.core.lists import items
 from bulkdelete.core.model import Kind
 from bulkdelete.core.records import open_parser
 from bulkdelete.core.shapes import Shape, shape_of
+from bulkdelete.core.sieve import faults_of
 from bulkdelete.core.tables import table_layout
 from bulkdelete.errors import UsageError
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.model import Batch
     from bulkdelete.core.tables import TableColumn
+    from bulkdelete.core.target import Target
 
 MOST_RECORDS = 1000
 """How many records of the head the columns are described by."""
@@ -102,10 +104,10 @@ class Head(Protocol):
         ...
 
 
-def look(head: Head, reading: Reading) -> Look:
+def look(head: Head, reading: Reading, target: "Target | None" = None) -> Look:
     """Look at a part; UsageError or InputError when there is nothing to go on with.
 
-    `reading` is what was said.
+    `reading` is what was said; `target` says which IDs it takes, and what they look like.
     """
     guesses: list[str] = []
     while True:
@@ -118,7 +120,7 @@ def look(head: Head, reading: Reading) -> Look:
                 raise
             reading = guess.reading
             guesses.append(guess.words)
-    found = _Found(head.name)
+    found = _Found(head.name, target)
     for batch in () if layout.empty else head.batches(layout):
         found.add(batch)
     return Look(
@@ -355,17 +357,20 @@ def _described_column(name: str, values: "Sequence[str]", *, is_list: bool = Fal
 class _Found:
     """The IDs of the head, looked at as a plan looks at them."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, target: "Target | None") -> None:
         self._name = name
+        self._fault = None if target is None else target.fault
+        unlike = None if target is None else target.unlike
         self.count = 0
         self.invalid: Counter[str] = Counter()
-        self.detectors = {kind: Detector(kind) for kind in Kind}
+        self.detectors = {kind: Detector(kind, unlike) for kind in Kind}
         self.examples: list[str] = []
 
     def add(self, batch: "Batch") -> None:
         """Look at some more."""
         self.count += len(batch.ids)
-        wrong = faults(batch.ids) | dict(batch.faults)
+        theirs = {} if self._fault is None else faults_of(batch, self._fault)
+        wrong = theirs | faults(batch.ids) | dict(batch.faults)
         self.invalid.update(wrong.values())
         good = [at for at in range(len(batch.ids)) if at not in wrong]
         for kind in Kind:

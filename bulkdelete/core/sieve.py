@@ -73,11 +73,11 @@ def sift(batch: Batch, selector: "Selector | None", fault: "Fault | None" = None
     shape = None if excluded else proven(batch.ids, data)
     out = {} if shape else faults(batch.ids, data)
     if fault is not None:
-        out = _faults(batch, fault) | out
+        out = faults_of(batch, fault) | out
     return Sifted(batch, data, out | dict(batch.faults) | excluded, shape)
 
 
-def _faults(batch: Batch, fault: "Fault") -> dict[int, str]:
+def faults_of(batch: Batch, fault: "Fault") -> dict[int, str]:
     """Return the IDs that cannot be of their kind: position -> reason."""
     said = (fault(batch.kind(at), one) for at, one in enumerate(batch.ids))
     return {at: reason for at, reason in enumerate(said) if reason is not None}

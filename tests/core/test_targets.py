@@ -10,11 +10,13 @@ from bulkdelete import targets
 from bulkdelete.core import columns
 from bulkdelete.core.damage import Detector
 from bulkdelete.core.layout import Reading, sniff
+from bulkdelete.core.looks import TextHead, look
 from bulkdelete.core.model import Batch, Kind
 from bulkdelete.core.shapes import Shape
 from bulkdelete.core.sieve import sift
 from bulkdelete.core.target import Target, check_ids
 from bulkdelete.errors import UsageError
+from bulkdelete.targets.amplitude import AMPLITUDE
 from bulkdelete.targets.clevertap import CLEVERTAP
 
 ELSEWHERE = replace(CLEVERTAP, name="elsewhere", kinds={Kind.IDENTITY: "user_id"})
@@ -178,6 +180,17 @@ def test_an_id_that_the_target_does_not_take_is_invalid() -> None:
     sifted = sift(alike, None, fault)
     assert dict(sifted.out) == {0: "not_theirs", 1: "not_theirs"}
     assert list(sifted.kinds()) == []
+
+
+def test_a_look_goes_by_the_target() -> None:
+    """What it does not take is invalid, and its own IDs are no damage."""
+    lines = "".join(f"{number}\n" for number in range(100_000, 100_100))
+    head = TextHead(f"guid\n{lines}abc\n".encode(), "f.csv", complete=True)
+    plain = look(head, Reading())
+    assert "identity_as_guid" in plain.warnings[0]
+    theirs = look(head, Reading(names=AMPLITUDE.columns), AMPLITUDE)
+    assert theirs.warnings == ()
+    assert theirs.invalid == {"not_an_amplitude_id": 1}
 
 
 def test_the_default_target_is_whole() -> None:
