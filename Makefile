@@ -85,6 +85,7 @@ deploy-check: $(READY) $(TOOLS)/wheels/.ready ## what is in deploy/: valid for w
 	  'check-jsonschema==0.39.0' 'kubernetes-validate==1.37.0' 'pyyaml==6.0.4' 'zizmor==1.32.0' && \
 	  touch $(TOOLS)/.ready; }
 	$(BIN)/python -m tests.faults.injectors
+	$(BIN)/python -m tests.faults.injectors redis-server
 	$(BIN)/python -m pytest -n 2 tests/deploy/test_sixty_nights.py tests/deploy -m deploy -q
 
 $(AIRFLOW)/.ready: tests/workflows/airflow.lock pyproject.toml

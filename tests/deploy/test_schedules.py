@@ -1,5 +1,6 @@
 """Schedules: each unit and manifest is valid, and its command line does what its page says."""
 
+import asyncio
 import json
 import re
 import shlex
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import PASSCODE, Emulate, Ended, Program, times_acted
+from tests.conftest import ACCOUNT, PASSCODE, Emulate, Ended, Program, times_acted
 from tests.deploy.tools import DEPLOY, documents, tool
+from tests.slots.server import redis_server
 
 pytestmark = pytest.mark.deploy
 
@@ -133,7 +135,7 @@ def test_systemd_finds_the_service_well_shut_off() -> None:
     assert done.returncode == 0, done.stdout[-300:]
 
 
-@pytest.mark.parametrize("name", ["cronjob.yaml", "job.yaml"])
+@pytest.mark.parametrize("name", ["cronjob.yaml", "job.yaml", "shards.yaml"])
 def test_kubernetes_takes_the_manifests(name: str, tmp_path: Path) -> None:
     """Valid by the published schemas, strictly: no key that Kubernetes would not know."""
     check: list[str | Path] = [tool("kubernetes-validate"), "--strict"]
@@ -144,17 +146,98 @@ def test_kubernetes_takes_the_manifests(name: str, tmp_path: Path) -> None:
     assert subprocess.run([*check, broken], check=False, capture_output=True).returncode
 
 
-@pytest.mark.parametrize("name", ["cronjob.yaml", "job.yaml"])
+@pytest.mark.parametrize("name", ["cronjob.yaml", "job.yaml", "shards.yaml"])
 def test_the_policy_of_a_job_is_that_of_our_exit_codes(name: str) -> None:
     """What no repetition mends fails the job; what is resumable is tried again."""
     (job,) = [one for one in documents(DEPLOY / "kubernetes" / name) if "Job" in one["kind"]]
     spec = job["spec"].get("jobTemplate", job)["spec"]
     rules = spec["podFailurePolicy"]["rules"]
-    (fatal,) = [one["onExitCodes"]["values"] for one in rules if one["action"] == "FailJob"]
-    assert fatal == [1, 2, 3, 4, 5, 6]
+    fatal = {one["action"]: one["onExitCodes"]["values"] for one in rules if "onExitCodes" in one}
+    # One shard's own trouble is no reason to stop the others.
+    sharded = {"FailJob": [2, 4, 5], "FailIndex": [1, 3, 6]}
+    assert fatal == (sharded if name == "shards.yaml" else {"FailJob": [1, 2, 3, 4, 5, 6]})
+    assert ("backoffLimitPerIndex" in spec) == ("FailIndex" in fatal)
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
     found = container(job)
     assert found["securityContext"]["readOnlyRootFilesystem"] is True
     assert "PASSCODE" not in json.dumps(found.get("env"))
     mounts = {one["mountPath"]: one for one in found["volumeMounts"]}
     assert mounts["/secrets/passcode"]["subPath"] == "passcode"
+
+
+class IndexedJob:
+    """Plays an Indexed Job: a process for each index, by the manifest's own words and variables.
+
+    What comes back with a code that no rule names is started again, so many times an index.
+    """
+
+    def __init__(self, program: Program, slots: str) -> None:
+        (job,) = [one for one in documents(SHARDS) if one["kind"] == "Job"]
+        self.spec, self._program, self._slots = job["spec"], program, slots
+        assert (self.spec["completionMode"], container(job).get("command")) == ("Indexed", None)
+        self.args = container(job)["args"]
+        self._fatal = {
+            code
+            for rule in self.spec["podFailurePolicy"]["rules"]
+            for code in rule.get("onExitCodes", {"values": ()})["values"]
+        }
+        self.starts: dict[int, int] = {}
+
+    async def run(self, *more: object) -> list[Ended]:
+        """Run all indexes, side by side, to their ends."""
+        indexes = range(self.spec["completions"])
+        assert len(indexes) == self.spec["parallelism"]
+        return await asyncio.gather(*(self._index(one, *more) for one in indexes))
+
+    async def _index(self, index: int, *more: object) -> Ended:
+        words = [one.replace("$(JOB_COMPLETION_INDEX)", str(index)) for one in self.args]
+        words = [re.sub(r"^--slots=redis://\S+$", f"--slots={self._slots}", one) for one in words]
+        assert f"--slots={self._slots}" in words
+        for start in range(1 + self.spec["backoffLimitPerIndex"]):
+            self.starts[index] = start + 1
+            extra = more if start == 0 else ()
+            ended = await night(self._program, ["bulkdelete", *words], *extra, "--json")
+            if not ended.code or ended.code in self._fatal:
+                break
+        return ended
+
+
+SHARDS = DEPLOY / "kubernetes" / "shards.yaml"
+
+
+async def test_an_indexed_job_sends_a_list_in_shards(
+    program: Program, emulate: Emulate, tmp_path: Path
+) -> None:
+    """Its slots kept by a Redis, its pods cut short and begun again: each ID is sent once."""
+    emulator = await emulate()
+    _, ids = program.ids(1100)
+    program.write("protect.txt", *ids[:9])
+    program.write("passcode", PASSCODE).chmod(0o600)
+    (tmp_path / "redis").mkdir()
+    with redis_server(tmp_path / "redis") as redis:
+        redis.known(program.url, ACCOUNT)
+        job = IndexedJob(program, redis.url)
+        ended = await job.run("--hold-after", 100)
+        # When it was last asked for a slot, by its own clock.
+        assert redis.state(program.url, ACCOUNT)["seen"]
+    assert [one.code for one in ended] == [0] * 4, [one.err for one in ended]
+    assert job.starts == dict.fromkeys(range(4), 2)
+    assert times_acted(emulator) == dict.fromkeys(ids[9:], 1)
+    runs = [one.json["run_dir"] for one in ended]
+    whole = (await program("status", *runs, "--json")).json
+    assert (whole["state"], whole["ids"]["accepted"]) == ("finished", len(ids) - 9)
+    assert (whole["ids"]["read"], whole["ids"]["excluded"]) == (len(ids), 0)
+
+
+async def test_a_guard_ends_the_whole_job(program: Program, emulate: Emulate) -> None:
+    """Too many IDs in all: no shard sends any, and none is begun again."""
+    emulator = await emulate()
+    program.ids(100)
+    program.write("protect.txt", "nobody")
+    program.write("passcode", PASSCODE).chmod(0o600)
+    job = IndexedJob(program, "redis://127.0.0.1:1/0")
+    job.args = [re.sub(r"^--max-deletes=.*", "--max-deletes=99", one) for one in job.args]
+    ended = await job.run()
+    assert [(one.code, one.json["reason"]["code"]) for one in ended] == [(4, "max_deletes")] * 4
+    assert set(job.starts.values()) == {1}
+    assert not times_acted(emulator)
