@@ -1,13 +1,43 @@
 """Many jobs side by side: planned and approved as one, sent apart, resumed by the same command."""
 
+import asyncio
 import json
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.conftest import PASSCODE, Emulate, Ended, Program, times_acted
+import bulkdelete
+from bulkdelete import auditing, fleet
+from bulkdelete.approving import Consent
+from bulkdelete.core.fleet_report import FleetReport
+from bulkdelete.errors import BulkdeleteError
+from bulkdelete.intake import Meant, parts_of
+from bulkdelete.io.rundir import RunDir
+from bulkdelete.mustering import Mustered, Order
+from tests.conftest import PASSCODE, Emulate, Program, times_acted
 from tests.terminal import at_terminal
+
+
+@dataclass(frozen=True)
+class Came:
+    """What came of a fleet: its report, or why there is none."""
+
+    code: int
+    why: str
+    error: str
+    report: FleetReport | None = None
+
+    @property
+    def found(self) -> FleetReport:
+        """The report, which there must be."""
+        assert self.report is not None, self.error
+        return self.report
 
 
 class Yard:
@@ -53,9 +83,37 @@ class Yard:
         places = [word for one in self.emulators.values() for word in ("--endpoint", one.url)]
         return ["fleet", "fleet.toml", *places, *more]
 
-    async def run(self, *more: object) -> Ended:
-        """Run it, with --json."""
-        return await self.program(*self.words(*more, "--json"))
+    async def run(
+        self, *, yes: bool = True, approve: str | None = None, anomaly: bool = False, **said: bool
+    ) -> Came:
+        """Run it in this process; nobody is there to be asked."""
+        order = Order(
+            consent=Consent(yes=yes and approve is None, approve=approve),
+            meant=Meant(anomaly=anomaly),
+            endpoints=tuple(one.url for one in self.emulators.values()),
+            **said,
+        )
+        company = fleet.Company(tell=lambda *_: None, watch=_looks_on, ask=self._asked)
+        try:
+            report = await fleet.run(
+                self.program.place / "fleet.toml",
+                order,
+                company,
+                {"PATH": "/bin", **self.program.env},
+                at_once=8,
+                runs_dir=str(self.place.parent),
+            )
+        except BulkdeleteError as error:
+            return Came(error.exit, error.code, str(error))
+        reason = report.reason
+        text = "; ".join(job.reason.message for job in report.jobs if job.reason)
+        if reason is not None:
+            text = f"{reason.message}; {text}"
+        return Came(report.exit_code or 0, reason.code if reason else "", text, report)
+
+    @staticmethod
+    def _asked(_: Sequence[Mustered], digest: str) -> None:
+        raise fleet.missing(digest, "nobody is here")
 
     @property
     def place(self) -> Path:
@@ -78,6 +136,11 @@ class Yard:
         assert every == {one: 1 for ids in self.ids.values() for one in ids}
 
 
+async def _looks_on(_: object) -> None:
+    """See nothing."""
+    await asyncio.Event().wait()
+
+
 @pytest.fixture
 def yard(program: Program, emulate: Emulate) -> Yard:
     """Make an empty one."""
@@ -90,23 +153,18 @@ async def test_all_are_guarded_before_any_is_sent(yard: Yard) -> None:
     await yard.account("B")
     yard.job("shop", "A", 150)
     yard.job("blog", "B", 250, "max-deletes = 200")
-    refused = await yard.run("--yes")
-    assert refused.code == 4
-    assert "job 'blog': the plan holds 250 IDs, more than the 200" in refused.err
-    found = refused.json
-    assert (found["schema"], found["state"], found["exit_code"]) == (
-        *("bulkdelete.fleet/1", "refused", 4),
-    )
-    assert found["reason"]["code"] == "max_deletes"
-    assert [job["state"] for job in found["jobs"]] == ["planned", "refused"]
+    refused = await yard.run()
+    assert (refused.code, refused.why, refused.found.state) == (4, "max_deletes", "refused")
+    assert "job 'blog': the plan holds 250 IDs, more than the 200" in refused.error
+    assert [job.state for job in refused.found.jobs] == ["planned", "refused"]
     assert yard.requests() == 0
     yard.job("blog", "B", 250, "max-deletes = 250")
-    ended = await yard.run("--yes")
-    assert ended.code == 0, ended.err
-    found = ended.json
-    assert found["ids"]["read"] == found["ids"]["accepted"] == 400
-    assert found["requests"]["sent"] == found["chunks"]["planned"] == 5
-    assert [(job["run_id"], job["state"]) for job in found["jobs"]] == [
+    ended = await yard.run()
+    assert ended.code == 0, ended.error
+    found = ended.found
+    assert found.ids["read"] == found.ids["accepted"] == 400
+    assert found.requests["sent"] == found.chunks["planned"] == 5
+    assert [(job.run_id, job.state) for job in found.jobs] == [
         ("shop", "finished"),
         ("blog", "finished"),
     ]
@@ -114,34 +172,34 @@ async def test_all_are_guarded_before_any_is_sent(yard: Yard) -> None:
 
 
 async def test_approved_once_by_the_digest_of_all(yard: Yard) -> None:
-    """A dry run prints it; another is refused; with it all are sent; then nothing is to do."""
+    """A dry run tells it; another is refused; with it all are sent; then nothing is to do."""
     await yard.account("A")
     await yard.account("B")
     for number in range(3):
         yard.job(f"job-{number}", "AB"[number % 2], 120)
-    dry = (await yard.run("--dry-run")).json
-    assert (dry["state"], dry["exit_code"], dry["ids"]["unsent"]) == ("planned", None, 360)
-    unapproved = await yard.run()
-    assert (unapproved.code, unapproved.json["reason"]["code"]) == (4, "approval_missing")
-    assert dry["fleet_digest"].removeprefix("sha256:")[:12] in unapproved.err
-    wrong = await yard.run("--approve", "0" * 12)
-    assert (wrong.code, wrong.json["reason"]["code"]) == (4, "approve_digest")
-    of_one_job = dry["jobs"][0]["plan_digest"]
-    assert (await yard.run("--approve", of_one_job)).code == 4
+    dry = (await yard.run(dry_run=True)).found
+    assert (dry.state, dry.exit_code, dry.ids["unsent"]) == ("planned", None, 360)
+    assert (await yard.run(yes=False)).why == "approval_missing"
+    assert (await yard.run(approve="0" * 12)).why == "approve_digest"
+    assert (await yard.run(approve=dry.jobs[0].plan_digest)).why == "approve_digest"
     assert yard.requests() == 0
-    ended = await yard.run("--approve", dry["fleet_digest"])
-    assert ended.code == 0, ended.err
-    assert ended.json["fleet_digest"] == dry["fleet_digest"]
+    short = dry.fleet_digest.removeprefix("sha256:")[:12]
+    ended = await yard.run(approve=short)
+    assert ended.code == 0, ended.error
+    assert ended.found.fleet_digest == dry.fleet_digest
     yard.check_sent_once()
     before = yard.requests()
-    again = await yard.run("--approve", dry["fleet_digest"])
-    assert (again.code, again.json["state"]) == (0, "finished")
-    assert {job["reason"]["code"] for job in again.json["jobs"]} == {"already_finished"}
+    again = await yard.run(approve=short)
+    assert (again.code, again.found.state) == (0, "finished")
+    reasons = [job.reason for job in again.found.jobs]
+    assert {one.code for one in reasons if one} == {"already_finished"}
     assert yard.requests() == before
-    assert json.loads((yard.place / "fleet.json").read_bytes()) == again.json
+    written = (yard.place / "fleet.json").read_bytes()
+    assert msgspec.json.decode(written, type=FleetReport) == again.found
     page = (yard.place / "fleet.html").read_text("utf-8")
     assert "job-2" in page
     assert "the server accepted all 360 planned IDs" in page
+    assert '"how":"digest"' in (yard.place / "job-1" / "checkpoint.log").read_text("utf-8")
 
 
 async def test_approved_once_at_the_terminal(yard: Yard) -> None:
@@ -150,9 +208,6 @@ async def test_approved_once_at_the_terminal(yard: Yard) -> None:
     await yard.account("B")
     yard.job("shop", "A", 130)
     yard.job("blog", "B", 120, 'environment = "production"')
-    code, seen = await at_terminal(yard.program, "production\n2\n249\n", *yard.words())
-    assert code == 4, seen
-    assert yard.requests() == 0
     code, seen = await at_terminal(yard.program, "production\n2\n250\n", *yard.words())
     assert code == 0, seen
     assert "This is PRODUCTION." in seen
@@ -160,3 +215,288 @@ async def test_approved_once_at_the_terminal(yard: Yard) -> None:
     yard.check_sent_once()
     log = (yard.place / "shop" / "checkpoint.log").read_text("utf-8")
     assert '"how":"typed"' in log
+
+
+async def test_what_changed_in_a_fleet_that_is_not_finished(yard: Yard) -> None:
+    """Exit 6 names the job and what changed: list, guard that is bound, job gone, job new."""
+    await yard.account("A")
+    await yard.account("B")
+    yard.job("shop", "A", 150)
+    blog = yard.job("blog", "B", 350, "hold-after = 100")
+    held = await yard.run()
+    assert (held.code, held.found.state) == (75, "stopped")
+    assert [job.exit_code for job in held.found.jobs] == [0, 75]
+    before = yard.requests()
+
+    async def refused(words: str) -> None:
+        ended = await yard.run()
+        assert (ended.code, yard.requests()) == (6, before), ended.error
+        assert words in ended.error
+
+    text = blog.read_text("utf-8")
+    blog.write_text(text + "one-more\n")
+    await refused("job 'blog': the input's content changed")
+    blog.write_text(text)
+    shop = yard.program.place / "shop.csv"
+    whole = shop.read_text("utf-8")
+    shop.write_text(whole + "one-more\n")  # a job that is over stays what was approved, too
+    await refused("job 'shop': the input's content changed")
+    shop.write_text(whole)
+    yard.write(defaults="max-deletes = 100000\nchunk-size = 50")
+    await refused("the chunk size changed")
+    yard.write("blog")
+    await refused("does not name the job 'blog' any more")
+    yard.job("new", "A", 10)
+    await refused("job 'new': it is not of the fleet")
+    yard.write("new")
+    del yard.ids["new"]
+    ended = await yard.run(again=True)
+    assert (ended.code, ended.why) == (2, "fleet_unfinished")
+    while (ended := await yard.run()).code == 75:
+        assert yard.requests() > before
+        before = yard.requests()
+    assert ended.code == 0, ended.error
+    yard.check_sent_once()
+
+
+async def test_abandoned_and_started_afresh(yard: Yard) -> None:
+    """`--abandon` gives the unfinished jobs up; what was finished is not sent again."""
+    await yard.account("A")
+    yard.job("shop", "A", 110)
+    blog = yard.job("blog", "A", 250, "hold-after = 100")
+    assert (await yard.run()).code == 75
+    yard.job("blog", "A", 250)
+    blog.write_text(blog.read_text("utf-8") + "one-more\n")
+    ended = await yard.run(abandon=True)
+    assert ended.code == 0, ended.error
+    reason = ended.found.jobs[0].reason
+    assert reason is not None
+    assert reason.code == "already_finished"
+    assert set(yard.acted("A")) == {*yard.ids["shop"], *yard.ids["blog"], "one-more"}
+    assert max(yard.acted("A")[one] for one in yard.ids["shop"]) == 1
+    assert (yard.place / "blog.1" / "checkpoint.log").exists()
+
+
+async def test_one_job_that_stops_does_not_stop_the_others(yard: Yard) -> None:
+    """Its account refuses us: exit 5 tells of it, the others end; the same command mends it."""
+    await yard.account("A")
+    await yard.account("B")
+    yard.program.env["WRONG"] = "not-the-passcode"
+    yard.job("shop", "A", 250, passcode="WRONG")
+    yard.job("blog", "B", 350)
+    ended = await yard.run()
+    assert (ended.code, ended.found.state) == (5, "stopped"), ended.error
+    assert "job 'shop'" in ended.error
+    assert [job.exit_code for job in ended.found.jobs] == [5, 0]
+    assert ended.found.ids["accepted"] == 350
+    yard.program.env["WRONG"] = PASSCODE
+    ended = await yard.run()
+    assert ended.code == 0, ended.error
+    yard.check_sent_once()
+
+
+async def test_two_starts_of_a_fleet(yard: Yard) -> None:
+    """The second exits 7 as long as the first is at work, and sends nothing."""
+    await yard.account("A", latency=0.2)
+    yard.job("shop", "A", 2500)
+    first = await yard.program.start(*yard.words("--yes", "--json"))
+    async with asyncio.timeout(30):
+        while not yard.requests():
+            await asyncio.sleep(0.02)
+    second = await yard.run()
+    assert (second.code, second.why) == (7, "busy")
+    assert "holds the fleet" in second.error
+    first.send_signal(signal.SIGTERM)
+    out, _ = await first.communicate()
+    assert first.returncode == 143
+    assert json.loads(out)["state"] == "interrupted"
+
+
+async def test_a_job_that_somebody_sends_by_itself(yard: Yard) -> None:
+    """Its run is held by another process: the fleet is refused, exit 7, and names it."""
+    await yard.account("A", latency=0.2)
+    await yard.account("B")
+    yard.job("shop", "A", 2500)
+    yard.job("blog", "B", 10)
+    digest = (await yard.run(dry_run=True)).found.jobs[0].plan_digest
+    program = yard.program
+    program.env |= {"CLEVERTAP_ACCOUNT_ID": "A"}
+    alone = await program.start("apply", yard.place / "shop", "--approve", digest)
+    async with asyncio.timeout(30):
+        while not yard.requests():
+            await asyncio.sleep(0.02)
+    refused = await yard.run()
+    assert (refused.code, yard.acted("B")) == (7, {})
+    assert "job 'shop': another process holds its run" in refused.error
+    alone.send_signal(signal.SIGTERM)
+    await alone.communicate()
+    assert alone.returncode == 143
+    assert (await yard.run()).code == 0
+    yard.check_sent_once()
+
+
+async def test_jobs_of_one_account_share_its_slots(yard: Yard) -> None:
+    """Six jobs at once, of two accounts, in one process: never more than three per account."""
+    await yard.account("A", latency=0.02)
+    await yard.account("B", latency=0.02)
+    for number in range(6):
+        yard.job(f"job-{number}", "AB"[number % 2], 600)
+    ended = await yard.run()
+    assert ended.code == 0, ended.error
+    for account in "AB":
+        stats = yard.emulators[account].state.stats()
+        assert stats["max_in_flight"] == 3
+        assert stats["throttled"] == 0
+    assert ended.found.requests["sent"] == 36
+    yard.check_sent_once()
+
+
+async def test_a_signal_drains_all_jobs(yard: Yard) -> None:
+    """SIGINT: 130, each job's end on record, nothing in doubt; jobs not begun stay unsent."""
+    await yard.account("A", latency=0.1)
+    await yard.account("B", latency=0.1)
+    for number in range(4):
+        yard.job(f"job-{number}", "AB"[number % 2], 700)
+    process = await yard.program.start(*yard.words("--yes", "--json", "--jobs", 3))
+    async with asyncio.timeout(30):
+        while not (yard.acted("A") and yard.acted("B")):
+            await asyncio.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(30):
+        out, err = await process.communicate()
+    assert process.returncode == 130, err
+    found = json.loads(out)
+    assert found["state"] == "interrupted"
+    assert [job["exit_code"] for job in found["jobs"]] == [130, 130, 130, None]
+    assert found["ids"]["ambiguous"] == 0
+    assert 0 < found["ids"]["accepted"] < 2800
+    ended = await yard.run()
+    assert ended.code == 0, ended.error
+    yard.check_sent_once()
+
+
+async def test_a_second_signal_leaves_at_once(yard: Yard) -> None:
+    """It waits for no answer; what was out is in doubt."""
+    await yard.account("A", latency=30.0)
+    yard.job("shop", "A", 250)
+    process = await yard.program.start(*yard.words("--yes"))
+    async with asyncio.timeout(30):
+        while not yard.requests():
+            await asyncio.sleep(0.02)
+        for _ in range(2):
+            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.2)
+    async with asyncio.timeout(8):  # less than the grace of 10 s
+        await process.communicate()
+    assert process.returncode == 143
+    report = await bulkdelete.status(yard.place / "shop")
+    assert report.ids["ambiguous"] == 100
+
+
+async def test_killed_and_resumed_by_the_same_command(yard: Yard) -> None:
+    """Kill -9 twice: nothing lost, nothing invented, duplicates within S8, the cap per account."""
+    await yard.account("A", latency=0.05)
+    await yard.account("B", latency=0.05)
+    jobs = 4
+    for number in range(jobs):
+        yard.job(f"job-{number}", "AB"[number % 2], 2000)
+    seen = 0
+    for _ in range(2):
+        process = await yard.program.start(*yard.words("--yes"))
+        async with asyncio.timeout(60):
+            while yard.requests() < seen + 12:
+                await asyncio.sleep(0.01)
+        process.kill()
+        await process.communicate()
+        seen = yard.requests()
+    ended = await yard.run()
+    assert ended.code == 0, ended.error
+    assert ended.found.ids["accepted"] == 2000 * jobs
+    times = yard.acted("A") | yard.acted("B")
+    assert set(times) == {one for ids in yard.ids.values() for one in ids}
+    for name, ids in yard.ids.items():
+        twice = sum(times[one] - 1 for one in ids)
+        assert twice <= 2 * 3 * 100, (name, twice)
+    for account in "AB":
+        # Two kills leave at most three requests each for which nobody waits any more.
+        assert yard.emulators[account].state.stats()["max_live_in_flight"] <= 3
+        twice = sum(one - 1 for one in yard.acted(account).values())
+        assert twice <= 2 * 3 * 100, "one account's slots are all that can be in doubt"
+
+
+async def test_each_job_is_a_run_like_any_other(yard: Yard) -> None:
+    """Its directory is good for status and audit; a list is compared with those set aside."""
+    await yard.account("A")
+    for night in range(3):
+        shop = yard.job("shop", "A", 50 + night)
+        assert (await yard.run()).code == 0
+    assert (yard.place / "shop.2" / "plan.json").exists()
+    run = RunDir(yard.place / "shop")
+    report = await bulkdelete.status(run.path)
+    assert (report.state, report.run_dir) == ("finished", str(yard.place / "shop"))
+    assert (await auditing.audit(run, partial(parts_of, run))).ok
+    before = yard.requests()
+    yard.program.write(shop.name, "identity", *(f"other-{number}" for number in range(300)))
+    anomaly = await yard.run()
+    assert (anomaly.code, anomaly.why, yard.requests()) == (4, "anomaly", before), anomaly.error
+    assert (await yard.run(anomaly=True)).code == 0
+    assert len(yard.acted("A")) == 352
+
+
+async def test_what_is_wrong_is_told_with_the_job(yard: Yard) -> None:
+    """Passcode, endpoint, settings: nothing is sent."""
+    await yard.account("A")
+    yard.job("shop", "A", 10)
+
+    async def refused(code: int, words: str, **said: Any) -> None:  # noqa: ANN401 - as `run` takes
+        ended = await yard.run(**said)
+        assert (ended.code, yard.requests()) == (code, 0), ended.error
+        assert words in ended.error
+
+    await refused(2, "--dry-run gives up nothing", dry_run=True, abandon=True)
+    yard.write(defaults="max-failures = 50")
+    await refused(2, "job 'shop': max-failures in fleet.toml loosens a guard", yes=False)
+    yard.write(defaults='rate = ""')
+    await refused(2, "job 'shop': rate in fleet.toml is blank", yes=False)
+    yard.write(defaults="rate = 5")
+    await refused(2, "job 'shop': --yes needs --max-deletes")
+    yard.job("blog", "A", 10, passcode="UNSET")
+    await refused(2, "job 'blog': the environment has no UNSET")
+    yard.job("blog", "A", 0)
+    yard.program.write("blog.csv", "identity", *yard.ids["shop"])
+    await refused(2, "'shop' and 'blog' are the same list")
+    yard.program.write("blog.csv", "identity", "=")
+    yard.program.env |= {"BULKDELETE_MAX_DELETES": "5"}
+    await refused(4, "job 'shop': the plan holds 10 IDs, more than the 5")
+    emulator = yard.emulators.pop("A")
+    await refused_all(yard, "job 'shop': an endpoint outside the region table", emulator)
+
+
+async def refused_all(yard: Yard, words: str, emulator: Any) -> None:  # noqa: ANN401 - one running
+    """See that an endpoint that no flag names is not spoken to."""
+    ended = await yard.run()
+    assert (ended.code, emulator.state.stats()["requests"]) == (2, 0)
+    assert words in ended.error
+
+
+async def test_what_the_command_prints_holds_no_secret_and_no_id(yard: Yard) -> None:
+    """One object also when it refuses; the log names the job; neither passcode nor ID anywhere."""
+    bad = "shop-000003-3743"
+    await yard.account("A", refuse_ids=frozenset({bad}))
+    yard.job("shop", "A", 150)
+    assert bad in yard.ids["shop"]
+    program = yard.program
+    for more, code in ((("--profile", "x"), 2), (("--jobs", "0"), 2), ((), 4)):
+        refused = await program(*yard.words(*more, "--json"))
+        assert (refused.code, refused.json["schema"]) == (code, "bulkdelete.fleet/1")
+        assert refused.json["state"] == "refused"
+    ended = await program(*yard.words("--yes", "--json", "--log-level", "debug"))
+    assert (ended.code, ended.json["ids"]["rejected"]) == (3, 1), ended.err
+    written = [path for path in yard.place.glob("fleet.*") if path.is_file()]
+    texts = [ended.out, ended.err, *(path.read_text("utf-8") for path in written)]
+    assert len(texts) == 5
+    for text in texts:
+        assert PASSCODE not in text
+        assert not any(one in text for one in yard.ids["shop"])
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in written)
+    assert "job='shop'" in ended.err
