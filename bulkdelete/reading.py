@@ -19,7 +19,6 @@ from bulkdelete.core.selection import normalised
 from bulkdelete.core.tables import table_layout
 from bulkdelete.errors import InputError, IntegrityError, Stopped, UsageError
 from bulkdelete.io import source, tables
-from bulkdelete.io.inflating import BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -37,6 +36,12 @@ _RARE = b"_"
 
 _SENT_AT_ONCE = 64 * 1024
 """Bytes that are parsed at once while it sends: 20 requests or so, in little memory and time."""
+
+_READ_AHEAD = 4
+"""So many of these are read at once: each reading is a way to another thread and back."""
+
+_HEAD = 512 * 1024
+"""Bytes that tell, at most, how a part is laid out."""
 
 STDIN = "-"
 """The name of standard input, which is spooled into the run directory before it is read."""
@@ -82,9 +87,9 @@ async def head_of(part: Part) -> tuple[bytes, bool]:
     """Return the beginning of a part's content, and whether that is all of it."""
     head = b""
     complete = True
-    async with aclosing(source.blocks(part.path)) as blocks:
+    async with aclosing(source.blocks(part.path, step=_HEAD)) as blocks:
         async for block in blocks:
-            if len(head) >= BLOCK:
+            if len(head) >= _HEAD:
                 complete = False
                 break
             head += block
@@ -100,13 +105,14 @@ async def batches(  # noqa: PLR0913 - each is said by few
     hasher: "FileHash | None" = None,
     watch: "MarkerWatch | None" = None,
     keep_cells: bool = False,
-    at_once: int = BLOCK,
+    at_once: int | None = None,
     arrays: bool = False,
 ) -> "AsyncGenerator[Batch, None]":
     """Yield a part's batches from a place on; an InputError names the part.
 
-    A batch is of about `at_once` bytes of text at most; `arrays` as for `open_parser`. In the
-    program's own outcome files the escape that keeps spreadsheets quiet is undone.
+    A batch is of about `at_once` bytes of text at most (None: of a block), and little more is held;
+    `arrays` as for `open_parser`. In the program's own outcome files the escape that keeps
+    spreadsheets quiet is undone.
     """
     if layout.is_table:
         if hasher is not None:
@@ -120,11 +126,13 @@ async def batches(  # noqa: PLR0913 - each is said by few
     own = layout.format is Format.CSV and MARKER in layout.header_names and not layout.is_list
     parser = open_parser(layout, offset=offset, line=line, keep_cells=keep_cells, arrays=arrays)
     try:
-        async with aclosing(source.blocks(part.path, skip=offset, hasher=hasher)) as blocks:
+        step = None if at_once is None else _READ_AHEAD * at_once
+        reader = source.blocks(part.path, skip=offset, hasher=hasher, step=step)
+        async with aclosing(reader) as blocks:
             async for block in blocks:
                 if watch is not None:
                     watch.look(block)
-                for piece in _pieces(block, at_once):
+                for piece in _pieces(block, at_once or len(block)):
                     if (batch := parser.feed(piece)) is not None:
                         yield _put(batch, layout, own=own)
         if (batch := parser.close()) is not None:
@@ -331,7 +339,8 @@ async def _again(
     try:
         layout = await layout_of(part, reading)
         offset, line = (at.offset, at.line) if at else (0, 1)
-        async with aclosing(batches(part, layout, offset=offset, line=line)) as stream:
+        again = batches(part, layout, offset=offset, line=line, at_once=_SENT_AT_ONCE)
+        async with aclosing(again) as stream:
             async for batch in stream:
                 yield batch
     except UsageError as error:

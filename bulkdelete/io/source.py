@@ -130,15 +130,16 @@ async def check_same(place: Place) -> None:
 
 
 async def blocks(
-    place: Place, *, skip: int = 0, hasher: "FileHash | None" = None
+    place: Place, *, skip: int = 0, hasher: "FileHash | None" = None, step: int | None = None
 ) -> "AsyncGenerator[bytes, None]":
-    """Yield a list's content, inflated and in UTF-8, in blocks <= 512 KiB, from byte `skip` on.
+    """Yield a list's content, inflated and in UTF-8, in blocks <= 1 MiB, from byte `skip` on.
 
-    `hasher` is fed with all bytes as they are stored. InputError: `not_a_file`,
-    `input_unreadable`, `archive_unsupported`, `archive_junk`, `archive_corrupt`, `archive_bomb`,
-    and after the last whole block `truncated_archive` or `truncated_text`.
+    `step`: of a file here no more bytes are read at once, and so held, than these. `hasher` is fed
+    with all bytes as they are stored. InputError: `not_a_file`, `input_unreadable`,
+    `archive_unsupported`, `archive_junk`, `archive_corrupt`, `archive_bomb`, and after the last
+    whole block `truncated_archive` or `truncated_text`.
     """
-    stream = await _open(place)
+    stream = await _open(place, step)
     try:
         raw = await stream.read()
         content = _Content(raw, place)
@@ -284,15 +285,16 @@ class Stream(Protocol):
 class _File:
     """The stream of a file here."""
 
-    def __init__(self, file: "AsyncFileIO", path: Path) -> None:
+    def __init__(self, file: "AsyncFileIO", path: Path, step: int) -> None:
         self._file = file
         self._path = path
+        self._step = step
         self.seek = file.seek
         self.close = file.close
 
     async def read(self) -> bytes:
         try:
-            return await self._file.read(BLOCK)
+            return await self._file.read(self._step)
         except OSError as error:
             raise _unreadable(str(self._path), error) from error
 
@@ -304,14 +306,14 @@ class _File:
             ahead.exception()
 
 
-async def _open(place: Place) -> Stream:
+async def _open(place: Place, step: int | None = None) -> Stream:
     if isinstance(place, Remote):
         return RemoteStream(place)
     try:
         file = await aiofiles.open(str(place), "rb", buffering=0, opener=_open_regular)
     except OSError as error:
         raise _unreadable(str(place), error) from error
-    return _File(file, place)
+    return _File(file, place, step or BLOCK)
 
 
 def _unreadable(name: str, error: OSError) -> InputError:

@@ -186,8 +186,9 @@ async def test_what_stops_a_pass_leaves_nothing_open(
 KILLED = """
 import os, signal, sys
 from bulkdelete import settings
-from bulkdelete.io import spill
+from bulkdelete.io import source, spill
 settings._LEAST_MEMORY = 1
+source.BLOCK = 1 << 18
 write = spill.Spill._write
 def killed(self):
     write(self)

@@ -14,9 +14,10 @@ import pytest
 from backports import zstd
 from pyarrow import parquet
 
+from bulkdelete.core.blocks import BlockParser
 from bulkdelete.core.chunks import Chunker
 from bulkdelete.core.layout import Format, Reading
-from bulkdelete.core.model import Chunk, Kind
+from bulkdelete.core.model import Batch, Chunk, Kind
 from bulkdelete.errors import InputError
 from bulkdelete.io import inflating, source, tables
 from bulkdelete.io.rundir import IndexFile
@@ -154,6 +155,27 @@ async def test_each_format_in_each_compression_is_the_same_list(
     for rest in rests:
         assert rest == chunks[len(chunks) - len(rest) :]
     assert any(0 < len(rest) < len(chunks) for rest in rests)
+
+
+async def test_a_sender_holds_little_of_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planning takes whole blocks; what is sent for hours is parsed 64 KiB at a time."""
+    path, sizes = tmp_path / "x.csv", list[int]()
+    path.write_text("identity\n" + "".join(f"user-{n:09}@example.com\n" for n in range(50_000)))
+    feed = BlockParser.feed
+
+    def measured(parser: BlockParser, block: bytes) -> Batch | None:
+        sizes.append(len(block))
+        return feed(parser, block)
+
+    monkeypatch.setattr(BlockParser, "feed", measured)
+    made = await planned(Reading(), path)
+    assert max(sizes) == inflating.BLOCK
+    sizes.clear()
+    chunks, *_ = await read_again(made, opened(made, tmp_path / "index"))
+    assert sum(len(chunk.ids) for chunk in chunks) == 50_000
+    assert max(sizes) == 64 * 1024
 
 
 async def test_i12_a_damaged_archive_of_many_is_no_plan(tmp_path: Path) -> None:
