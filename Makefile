@@ -56,12 +56,15 @@ $(FUZZ)/.ready: $(READY)
 	  --target $(FUZZ)/env 'atheris==3.0.0'
 	@touch $@
 
-.PHONY: fuzz fuzz-quick
+.PHONY: fuzz fuzz-quick fuzz-minute
 fuzz: $(FUZZ)/.ready ## bytes that nobody wrote into every parser: an hour (FUZZ_SECONDS=3600)
 	PYTHONPATH=$(FUZZ)/env $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 fuzz-quick: $(FUZZ)/.ready ## the same for 50 seconds
 	PYTHONPATH=$(FUZZ)/env $(BIN)/python -m tests.fuzz --seconds 50
+
+fuzz-minute: $(FUZZ)/.ready ## a minute for each parser, as many at once as there are cores
+	PYTHONPATH=$(FUZZ)/env $(BIN)/python -m tests.fuzz --each 60
 
 faults: $(READY) ## faults that need root and Debian packages; every row of the catalogue has a test
 	$(BIN)/python -m tests.faults.injectors
@@ -180,11 +183,12 @@ bench-share: $(READY) ## eight processes on one account: never above it, and tur
 	$(BIN)/python -m tests.bench.share
 
 .PHONY: bench-input
-bench-input: $(READY) ## how fast each format is read, against Python, pandas and DuckDB
+bench-input: $(READY) ## how fast each format is read, against Python, pandas and DuckDB; renews docs/input-figures.md
 	test -e $(READERS)/.ready || { $(PYTHON) -m venv --without-pip $(READERS) && \
 	  $(PYTHON) -m pip --python $(READERS)/bin/python install -q 'pandas==3.1.1' 'duckdb==2.0.1' \
 	  'pyarrow==26.0.1' 'zstandard==0.25.0' 'backports.zstd==1.8.0' && touch $(READERS)/.ready; }
 	$(BIN)/python -m tests.bench.inputs --others $(READERS)/bin/python --json build/bench-input.json
+	$(BIN)/python -m tests.bench.input_table build/bench-input.json docs/input-figures.md
 
 .PHONY: bench-memory
 bench-memory: $(READY) ## the memory that planning and sending 1, 10 and 100 million IDs takes

@@ -10,6 +10,7 @@ import argparse
 import gc
 import gzip
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -29,7 +30,7 @@ from tests.bench.others import Others, Took
 from tests.bench.planning import plan
 
 OTHERS = ("python", "pandas", "duckdb")
-COUNT, ROUNDS = 500_000, 5
+COUNT, ROUNDS = 500_000, 7
 
 
 class Case(NamedTuple):
@@ -93,13 +94,17 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     others = Others(said.others)
-    found = {}
+    found: dict[str, dict[str, Took]] = {}
+    targets: dict[str, float] = {}
+    loads = [os.getloadavg()[0]]
     heads = "".join(f"{one:>12}" for one in ("ours", *OTHERS))
     ratios = "".join(f"{'/ ' + one:>10}" for one in OTHERS)
     print(f"{'rows/CPU s':10}{heads}{ratios}  target")  # noqa: T201
     with tempfile.TemporaryDirectory(prefix="bulkdelete-bench-") as name:
         for case in cases(Path(name), said.count):
             found[case.name] = took = measured(case, others, said.count, said.rounds)
+            targets |= {case.name: case.target} if case.target else {}
+            loads.append(os.getloadavg()[0])
             print(line(case, took, said.count), flush=True)  # noqa: T201
     others.close()
     if said.json:
@@ -111,7 +116,15 @@ def main() -> None:
             for name, took in found.items()
         }
         said.json.parent.mkdir(parents=True, exist_ok=True)
-        said.json.write_text(json.dumps({"rows": said.count, "medians": kept}, indent=1) + "\n")
+        facts = {
+            "rows": said.count,
+            "rounds": said.rounds,
+            "cores": os.cpu_count(),
+            "load": [min(loads), max(loads)],
+            "targets": targets,
+            "medians": kept,
+        }
+        said.json.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def line(case: Case, took: dict[str, Took], count: int) -> str:

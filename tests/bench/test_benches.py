@@ -9,6 +9,7 @@ from tests.bench import clients, kept
 from tests.bench.clients import FailedError, cost
 from tests.bench.figures import Figure, missed
 from tests.bench.growth import Line
+from tests.bench.input_table import table
 from tests.bench.tables import filled, group_tables
 
 if TYPE_CHECKING:
@@ -44,6 +45,28 @@ def test_what_was_not_measured_is_told_and_never_counts_as_met(tmp_path: "Path")
     assert "| against a peer | s |  |  |  | <= 1 | not measured |" in page
     assert "Not measured: against a peer: `it 'sent' nothing`" in page
     assert "| against another | s | 1 | 2 | 0.50 | <= 1 | ok |" in page
+
+
+def test_the_table_of_formats_tells_what_is_missed() -> None:
+    """By the CPU of the same run, rounded as little as can be read."""
+    took = {"ours": {"cpu": 0.5}, "python": {"cpu": 1.4}, "pandas": {"cpu": 1.0}}
+    facts = {
+        "rows": 500_000,
+        "rounds": 7,
+        "cores": 2,
+        "load": [0.4, 9.06],
+        "targets": {"jsonl": 3.0, "csv": 2.8},
+        "medians": {"jsonl": took, "csv": took, "parquet": {"ours": {"cpu": 0.25}}},
+    }
+    found = table(facts).split("\n")
+    assert found[0] == "500,000 rows, medians of 7 rounds; load 0.4 to 9.1 on 2 cores."
+    shared = "1,000,000 | 357,000 | 500,000 |  | 2.80 | 2.00 |  |"
+    assert found[4:] == [
+        f"| JSON lines, three fields | {shared} 3.0, missed |",
+        f"| CSV, one column | {shared} 2.8 |",
+        "| Parquet | 2,000,000 |  |  |  |  |  |  |  |",
+        "",
+    ]
 
 
 def test_a_group_that_is_measured_again_leaves_the_others(tmp_path: "Path") -> None:

@@ -31,13 +31,14 @@ def main() -> None:
     """Fuzz, and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=3600, help="of all parsers together")
+    parser.add_argument("--each", type=int, help="of each parser, without its start")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--place", type=Path, default=Path("build/fuzz"))
     parser.add_argument("parsers", nargs="*", default=[], help=", ".join(PARSERS))
     said = parser.parse_args()
     names = said.parsers or list(PARSERS)
     rounds = -(-len(names) // said.jobs)
-    share = max(1, said.seconds // rounds - _START)
+    share = said.each or max(1, said.seconds // rounds - _START)
     with ThreadPoolExecutor(said.jobs) as pool:
         good = list(pool.map(partial(fuzz, place=said.place, seconds=share), names))
     sys.exit(not all(good))
