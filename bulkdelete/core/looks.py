@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from bulkdelete.core import columns
 from bulkdelete.core.damage import Detector
 from bulkdelete.core.identities import faults, joined, mask
-from bulkdelete.core.layout import Format, Layout, Reading, format_of, sniff
+from bulkdelete.core.layout import NUMBERS, Format, Layout, Reading, format_of, sniff
 from bulkdelete.core.lists import items
 from bulkdelete.core.model import Kind
 from bulkdelete.core.records import open_parser
@@ -120,9 +120,13 @@ def look(head: Head, reading: Reading, target: "Target | None" = None) -> Look:
                 raise
             reading = guess.reading
             guesses.append(guess.words)
-    found = _Found(head.name, target)
-    for batch in () if layout.empty else head.batches(layout):
-        found.add(batch)
+    found = _read(head, layout, target)
+    if found.invalid["not_a_string"] and layout.is_json and NUMBERS not in reading.normal:
+        numbered = replace(reading, normal=(NUMBERS, *reading.normal))
+        again = _read(head, head.layout(numbered), target)
+        if 2 * again.invalid["not_a_string"] < found.invalid["not_a_string"]:
+            reading, layout, found = numbered, head.layout(numbered), again
+            guesses.append("its IDs are whole numbers: taken by their digits")
     return Look(
         reading=reading,
         layout=layout,
@@ -136,6 +140,13 @@ def look(head: Head, reading: Reading, target: "Target | None" = None) -> Look:
     )
 
 
+def _read(head: Head, layout: Layout, target: "Target | None") -> "_Found":
+    found = _Found(head.name, target)
+    for batch in () if layout.empty else head.batches(layout):
+        found.add(batch)
+    return found
+
+
 def _guess(code: str, head: Head, reading: Reading) -> _Guess | None:
     """Answer what `sniff` asks for by its error, as far as the head can."""
     match code:
@@ -147,6 +158,9 @@ def _guess(code: str, head: Head, reading: Reading) -> _Guess | None:
             return _Guess(replace(reading, header=False), words)
         case "bad_header" if reading.encoding == "utf-8":
             return _Guess(replace(reading, encoding="latin-1"), "it is no UTF-8: taken for latin-1")
+        case "no_json_record" if NUMBERS not in reading.normal:
+            words = "its elements may be whole numbers: taken for IDs by their digits"
+            return _Guess(replace(reading, normal=(NUMBERS, *reading.normal)), words)
         case "column_needed" | "which_column" if reading.column is None:
             return _column(head.table(reading), reading)
         case "id_type_needed":

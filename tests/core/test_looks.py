@@ -58,6 +58,10 @@ def seen(
         (json.dumps(RECORD), "x.json", Reading(column="platformInfo[].objectId")),
         (json.dumps([RECORD]), "x.json", Reading(column="platformInfo[].objectId")),
         ('[{"p":[{"guid":"x"}]}]', "x.json", Reading(column="p[].guid")),
+        ('{"identity":7}\n{"identity":"a"}\n', "x", Reading(normal=("numbers",))),
+        ('[{"identity":7}]', "x", Reading(normal=("numbers",))),
+        ("[7, 8]", "x", Reading(normal=("numbers",), id_type=IDENT)),
+        ('{"identity":7.5}\n{"identity":1}\n{"identity":true}\n', "x", Reading()),
         ('["a"]', "x.json", Reading(id_type=IDENT)),
         ('{"who":"__g123456789","n":"Ann"}\nx\n', "x.jsonl", Reading(column="who", id_type=GUID)),
     ],
@@ -176,6 +180,15 @@ def test_a_table_is_looked_at_by_its_paths() -> None:
         ("p", 0, False),
     ]
     assert found.ids == 1
+
+
+def test_whole_numbers_are_ids_by_a_guess_that_is_said() -> None:
+    """What is invalid without it is none then; said already, it is no guess."""
+    found = seen('{"identity":7}\n{"identity":70}\n{"identity":true}\n{"identity":71}\n', "x")
+    assert found.guesses == ("its IDs are whole numbers: taken by their digits",)
+    assert (found.ids, found.invalid) == (4, {"not_a_string": 1})
+    said = seen('{"identity":true}\n', "x", Reading(normal=("numbers",)))
+    assert (said.guesses, said.invalid) == ((), {"not_a_string": 1})
 
 
 def test_damage_is_told() -> None:
