@@ -356,7 +356,8 @@ class _Survey:
             if self._layouts[-1].format is Format.JSON:  # all of it may stand on one line
                 where += f" (ID {self._index.records - self._before + position + 1:,})"
             self._findings.invalid.append(f"{where} {reason}")
-            self._findings.masked.append(shown(batch.ids[position]))
+            look = shown(batch.ids[position]) or guards.wanted(reason, self._layouts[-1])
+            self._findings.masked.append(look)
 
     def _note_reasons(self, sifted: "Sifted", row: bytes | bytearray) -> None:
         """Note why the records of code `OUT` are out, in order."""

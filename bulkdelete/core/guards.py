@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.checkpoint import Approval
     from bulkdelete.core.damage import Finding
+    from bulkdelete.core.layout import Layout
     from bulkdelete.core.plan import Counts
 
 DOUBT_LIVES = 24 * 3600.0
@@ -112,6 +113,27 @@ def cure_of(reasons: "Mapping[str, int]") -> str:
     """Say what helps with the most of what was found invalid, "" when nothing is known."""
     known = [_CURES[reason] for reason, _ in Counter(reasons).most_common() if reason in _CURES]
     return known[0] if known else ""
+
+
+def wanted(reason: str, layout: "Layout") -> str:
+    """Say what was expected where a record could not be read; "" when its ID says enough."""
+    return _WANTED.get(reason, "").format(width=layout.width, named=layout.named or "the element")
+
+
+_WANTED = {
+    "bad_encoding": "(text in UTF-8 is wanted)",
+    "bad_json": "(one whole JSON value is wanted)",
+    "bad_list": "({named} wants [a, b])",
+    "bad_quotes": "(a quote stands around a whole cell)",
+    "duplicate_key": "({named} is wanted once)",
+    "missing_key": "({named} is wanted)",
+    "not_a_string": "({named} wants text)",
+    "not_an_array": "({named} wants an array)",
+    "not_an_object": "({named} wants an object around it)",
+    "null": "({named} wants a value)",
+    "ragged": "({width} cells are wanted)",
+    "unknown_type": "(i or g is wanted)",
+}
 
 
 _CURES = {

@@ -191,11 +191,11 @@ class _Judge:
         self._path = tuple(condition.column.split(".")) if layout.is_json else ()
         self._own = MARKER in layout.header_names and not layout.is_json
         self._place = -1 if layout.is_json else self._find(layout)
-        if condition.sign == "=" and self._is_id(layout):
+        if condition.sign in {"=", "!="} and condition.value and self._is_id(layout):
             raise UsageError(
                 "where_id",
                 "--where names the column of the IDs: an ID is not said on a command line",
-                "put it into a file of its own",
+                "put it into a file of its own; one to be left out, into a --protect list",
             )
 
     def _find(self, layout: "Layout") -> int:
@@ -205,7 +205,10 @@ class _Judge:
             )
         wish = columns.Wish(self._name, self._condition.column, None)
         if layout.has_header:
-            return columns.choose(layout.header_names, wish)
+            try:
+                return columns.choose(layout.header_names, wish)
+            except InputError as error:
+                raise InputError(error.code, str(error), "correct --where, or the file") from error
         return columns.numbered(layout.width, wish)
 
     def _is_id(self, layout: "Layout") -> bool:

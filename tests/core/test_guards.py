@@ -24,7 +24,9 @@ from bulkdelete.core.guards import (
     doubt_too_old,
     ramp,
     too_many_failures,
+    wanted,
 )
+from bulkdelete.core.layout import Format, Layout
 from bulkdelete.core.model import State
 from bulkdelete.core.plan import Counts
 from bulkdelete.errors import GuardError, InputError
@@ -146,6 +148,21 @@ def test_i8_the_refusal_says_what_helps(reasons: str, hint: str) -> None:
     assert caught.value.hint.startswith(hint)
     assert caught.value.hint.endswith("allow the share with --max-invalid")
     assert ("latin-1" in caught.value.hint) == ("latin-1" in hint), "of more than one the first"
+
+
+@pytest.mark.parametrize(
+    ("reason", "layout", "said"),
+    [
+        ("ragged", Layout(Format.CSV, width=3), "(3 cells are wanted)"),
+        ("missing_key", Layout(Format.JSONL, path=("a", "id")), "('a.id' is wanted)"),
+        ("not_a_string", Layout(Format.JSON), "(the element wants text)"),
+        ("unknown_type", Layout(Format.CSV, width=2), "(i or g is wanted)"),
+        ("forbidden_value", Layout(Format.CSV, width=1), ""),
+    ],
+)
+def test_what_was_expected_is_said(reason: str, layout: Layout, said: str) -> None:
+    """Where there is no ID to show; an ID that is there says enough."""
+    assert wanted(reason, layout) == said
 
 
 def test_i8_the_refusal_names_the_first_five() -> None:

@@ -126,6 +126,7 @@ def test_keys_of_json(text: str, expected: list[int]) -> None:
         (Layout(Format.CSV, width=2, column=1), "x=1", "column_needed"),
         (Layout(Format.LINES, width=1), "x=1", "where"),
         (TABLE, "identity=u", "where_id"),
+        (TABLE, "identity!=u", "where_id"),
         (Layout(Format.JSON, path=("a", "b")), "a.b=u", "where_id"),
     ],
 )
@@ -134,6 +135,13 @@ def test_a_column_that_cannot_be_meant_is_refused(layout: Layout, text: str, cod
     with pytest.raises(UsageError) as caught:
         Selector(Selection(where=(Condition.parse(text),))).begin(layout, "x")
     assert caught.value.code == code
+    assert "--column" not in caught.value.hint or code == "column_needed"
+
+
+def test_a_blank_is_no_id() -> None:
+    """Records without an ID can be left out by the column of the IDs."""
+    some = Selection(where=(Condition.parse("identity!="),))
+    Selector(some).begin(TABLE, "x")
 
 
 def test_columns_without_a_header_are_numbers() -> None:
