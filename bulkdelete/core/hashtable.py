@@ -63,13 +63,21 @@ class SeenHashes:
         self._seed = seed
         self._memory = memory
         self._sketcher = sketcher
-        self._tables = {kind: HashTable() for kind in Kind}
+        # Made when the first ID of a kind comes: a list of one kind has all of the memory.
+        self._tables: dict[Kind, HashTable] = {}
 
     def expect(self, count: int, kind: Kind) -> None:
         """Make room for `count` IDs of a kind at once, which is cheaper than growing."""
         while count and not self._fits(count, kind):
             count //= 2
-        self._tables[kind].reserve(count)
+        if count:
+            self._table(kind).reserve(count)
+
+    def _table(self, kind: Kind) -> "HashTable":
+        table = self._tables.get(kind)
+        if table is None:
+            table = self._tables[kind] = HashTable()
+        return table
 
     def _fits(self, count: int, kind: Kind) -> bool:
         """Tell whether there may be `count` IDs of a kind beside what the other has."""
@@ -80,13 +88,13 @@ class SeenHashes:
         """Add valid `ids`; return the positions of those seen before, here or earlier."""
         if not ids:
             return []
-        table = self._tables[kind]
-        if not self._fits(table.count + len(ids), kind):
+        before = self._tables[kind].count if kind in self._tables else 0
+        if not self._fits(before + len(ids), kind):
             raise MemoryFullError
         keys = keys_of(data, self._seed)
         if self._sketcher is not None:
             tell(self._sketcher, keys)
-        found: list[int] = np.flatnonzero(table.add(keys)).tolist()
+        found: list[int] = np.flatnonzero(self._table(kind).add(keys)).tolist()
         return found
 
 
@@ -178,6 +186,9 @@ class HashTable:
         """Make room for `count` keys in all."""
         size = bytes_for(count) // _PLACE
         if size > len(self._keys):
-            old = self._keys[np.flatnonzero(self._low)]
+            keys, low = self._keys, self._low
             self._lay_out(size)
-            self._insert(old)
+            # Some at a time: what goes in at once takes several times its own memory meanwhile.
+            for start in range(0, len(keys), _SMALLEST):
+                some = slice(start, start + _SMALLEST)
+                self._insert(keys[some][np.flatnonzero(low[some])])

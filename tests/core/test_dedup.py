@@ -1,14 +1,16 @@
 """The first of equal IDs stays, by kind, however the input is cut."""
 
+import tracemalloc
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkdelete.core.dedup import MemoryFullError, Seen, SeenIds
-from bulkdelete.core.hashtable import SeenHashes, bytes_for
+from bulkdelete.core.hashtable import HashTable, SeenHashes, bytes_for
 from bulkdelete.core.identities import joined
 from bulkdelete.core.model import Kind
 
@@ -130,6 +132,32 @@ def test_the_tables_take_no_more_than_the_memory_they_may() -> None:
     with pytest.raises(MemoryFullError):
         repeated(seen, ["one more"], Kind.GUID)
     assert repeated(seen, []) == []
+
+
+def test_a_table_that_grows_takes_little_but_its_old_and_its_new_place() -> None:
+    """Its keys move some at a time: all of them at once took three times as much again."""
+    table = HashTable()
+    keys = np.random.default_rng(1).integers(1, 1 << 63, (3 << 17, 2), np.uint64)
+    assert not table.add(keys).any()
+    before = table.nbytes
+    tracemalloc.start()
+    table.reserve(table.count + 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert table.nbytes == 2 * before
+    assert peak - table.nbytes < before
+    assert table.add(keys).all()
+
+
+@pytest.mark.parametrize("expected", [0, 3 << 14, 10**9])
+def test_a_list_of_one_kind_has_all_of_the_memory(expected: int) -> None:
+    """What fits into a table of that size fits: nothing is kept for the kind that never comes."""
+    seen = SeenHashes(42, bytes_for(3 << 15))
+    seen.expect(expected, Kind.IDENTITY)
+    assert repeated(seen, [f"u-{number}" for number in range(3 << 15)]) == []
+    for kind in Kind:
+        with pytest.raises(MemoryFullError):
+            repeated(seen, ["one more"], kind)
 
 
 @pytest.mark.parametrize(
