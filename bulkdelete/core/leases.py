@@ -20,6 +20,8 @@ class Terms:
     `lease`: a slot, unless it is renewed, every `renew`. `needed`: what must be left of it when a
     request leaves. `patience`: a place in line, or a slot that is kept ready, without a sign of
     life; who waits gives one every `beat`. `parting`: a slot in use, after its process ended.
+    `turn`: how long a process may use a slot for one request after the other while others wait; to
+    hand it over costs two ways to Redis and back, which short requests would feel.
     """
 
     lease: float = NEEDED + 20.0
@@ -28,6 +30,7 @@ class Terms:
     patience: float = 4.0
     beat: float = 1.0
     parting: float = 10.0
+    turn: float = 0.25
 
     def __post_init__(self) -> None:
         if not 0 < self.beat < self.patience or not 0 < self.renew < self.lease - self.needed:
@@ -80,10 +83,11 @@ def _pairs(stamps: dict[int, int]) -> str:
 
 @dataclass(slots=True)
 class _Slot:
-    """A slot that is ours: which holding of it, and until when at least."""
+    """A slot that is ours: which holding of it, until when at least, and since when."""
 
     stamp: int
     till: float
+    since: float
 
 
 @dataclass(slots=True)
@@ -128,10 +132,15 @@ class Book:
         self._out.add(number)
         return number, self._held[number].stamp
 
-    def release(self, number: int) -> None:
-        """Use it no more; it goes back where others wait, or where it is above the count."""
+    def release(self, number: int, now: float) -> None:
+        """Use it no more; it goes back where others wait and this turn is over.
+
+        Within the turn it may be taken at once again; else it goes back by `make_way`.
+        """
         self._out.discard(number)
-        if self.others or number >= self.count:
+        slot = self._held.get(number)
+        over = slot is not None and self.others and now - slot.since >= self.terms.turn
+        if over or number >= self.count:
             self._give_back(number)
 
     def resize(self, count: int) -> None:
@@ -193,8 +202,11 @@ class Book:
         for number, stamp in ask.given.items():
             if self._going.get(number) == stamp:
                 del self._going[number]
+        till, before = sent + self.terms.lease, self._held
         self._held = {
-            number: _Slot(stamp, sent + self.terms.lease)
+            number: _Slot(stamp, till, before[number].since)
+            if number in before and before[number].stamp == stamp
+            else _Slot(stamp, till, now)
             for number, stamp in told.held.items()
             if self._going.get(number) != stamp  # it was released meanwhile
         }

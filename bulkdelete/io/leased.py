@@ -242,7 +242,7 @@ class LeasedSlots:
 
     def release(self, number: int) -> None:
         """Give a slot back: to who waits here, or there, or it is kept for the next request."""
-        self._book.release(number)
+        self._book.release(number, now())
         self._serve()
         self._poked.set()
 
@@ -284,11 +284,11 @@ class LeasedSlots:
             self._lost = False
             self._book.hear(ask, told, sent, now())
             self._serve()
-            self._book.make_way()
 
     async def _something(self) -> bool:
         """Wait until there is something to say; False at the end."""
         while not self._closing:
+            self._book.make_way()  # what was released, and not taken again at once
             if (seconds := self._book.due(now(), len(self._waiters))) == 0.0:
                 return True
             with suppress(TimeoutError):

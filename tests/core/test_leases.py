@@ -67,7 +67,7 @@ def test_the_highest_is_taken_first_and_none_twice() -> None:
     """Another process may be allowed only the lower ones."""
     mine = book(s0=1, s1=1, s2=1)
     assert [mine.take(0.0) for _ in range(4)] == [(2, 1), (1, 1), (0, 1), None]
-    mine.release(1)
+    mine.release(1, 50.0)
     assert mine.take(0.0) == (1, 1)
 
 
@@ -80,7 +80,7 @@ def test_s13_a_lease_is_good_only_while_enough_is_left_of_it() -> None:
     assert not mine.good(0, 1, 120.1)
     assert not mine.good(0, 2, 110.0)
     assert not mine.good(1, 1, 110.0)
-    mine.release(0)
+    mine.release(0, 50.0)
     assert mine.take(120.1) is None
 
 
@@ -93,7 +93,7 @@ def test_s13_a_slot_that_was_lost_is_not_used_twice() -> None:
     ask = mine.ask(2.0, 1)
     mine.hear(ask, Told(0.0, 0, {0: ask.exchange}), 2.0, 2.0)
     assert mine.take(2.0) is None
-    mine.release(0)
+    mine.release(0, 50.0)
     assert mine.take(2.0) == (0, ask.exchange)
 
 
@@ -109,7 +109,7 @@ def test_while_nobody_waits_slots_are_kept() -> None:
     mine = book(s2=1)
     assert mine.due(0.0, 0) == 5.0
     assert mine.take(0.0) == (2, 1)
-    mine.release(2)
+    mine.release(2, 50.0)
     assert mine.due(1.0, 0) == 4.0
     assert mine.due(9.0, 0) == 0.0
     assert Book(TERMS, 3).due(0.0, 0) is None
@@ -125,8 +125,29 @@ def test_when_others_wait_slots_go_back() -> None:
     mine.make_way()
     assert mine.due(0.0, 0) == 0.0
     assert mine.ask(0.0, 0).given == {0: 1}
-    mine.release(1)
+    mine.release(1, 50.0)
     assert mine.ask(0.0, 0).given == {0: 1, 1: 1}
+
+
+def test_while_its_turn_lasts_a_slot_is_used_for_one_request_after_the_other() -> None:
+    """Also where others wait; then it goes back, and at once where nothing here wants it."""
+    mine = book(s0=1)
+    mine.others_came()
+    ask = mine.ask(10.0, 1)
+    mine.hear(ask, Told(0.0, 1, {0: ask.exchange}), 10.0, 10.5)
+    assert mine.take(10.5) == (0, ask.exchange)
+    mine.release(0, 10.7)
+    assert mine.take(10.7) == (0, ask.exchange)
+    mine.hear(mine.ask(10.71, 0), Told(0.0, 1, {0: ask.exchange}), 10.71, 10.72)
+    mine.release(0, 10.75)
+    assert mine.take(10.75) is None
+    assert mine.ask(10.75, 0).given == {0: ask.exchange}
+    again = mine.ask(11.0, 1)
+    mine.hear(again, Told(0.0, 1, {0: again.exchange}), 11.0, 11.0)
+    assert mine.take(11.0) == (0, again.exchange)
+    mine.release(0, 11.01)
+    mine.make_way()
+    assert mine.ask(11.02, 0).given == {0: again.exchange}
 
 
 def test_a_word_that_others_wait_is_not_forgotten() -> None:
@@ -144,7 +165,7 @@ def test_a_word_that_others_wait_is_not_forgotten() -> None:
     mine.hear(mine.ask(3.0, 0), Told(0.0, 0, {0: 1}), 3.0, 3.0)
     known.append(mine.others)
     assert known == [True, False, True, False]
-    mine.release(0)
+    mine.release(0, 50.0)
     mine.others_came()
     assert mine.ask(4.0, 0).given == {0: 1}
 
@@ -155,9 +176,9 @@ def test_what_was_released_during_an_exchange_stays_released() -> None:
     assert mine.take(0.0) == (1, 1)
     assert mine.take(0.0) == (0, 1)
     mine.others = True
-    mine.release(0)
+    mine.release(0, 50.0)
     ask = mine.ask(1.0, 0)
-    mine.release(1)
+    mine.release(1, 50.0)
     mine.hear(ask, Told(0.0, 1, {1: 1}), 1.0, 1.0)
     assert mine.take(1.0) is None
     assert mine.ask(1.0, 0).given == {1: 1}
@@ -169,12 +190,12 @@ def test_a_slot_that_was_lost_and_came_again_goes_back_as_what_it_is_now() -> No
     mine.others = True
     assert mine.take(0.0) == (0, 1)
     ask = mine.ask(1.0, 1)
-    mine.release(0)
+    mine.release(0, 50.0)
     mine.hear(ask, Told(0.0, 1, {0: ask.exchange}), 1.0, 1.0)
     assert mine.take(1.0) == (0, ask.exchange)
     again = mine.ask(2.0, 0)
     assert again.given == {0: 1}
-    mine.release(0)
+    mine.release(0, 50.0)
     mine.hear(again, Told(0.0, 1, {0: ask.exchange}), 2.0, 2.0)
     assert mine.ask(3.0, 0).given == {0: ask.exchange}
 
@@ -184,7 +205,7 @@ def test_what_was_lost_need_not_go_back() -> None:
     mine = book(s0=1)
     assert mine.take(0.0) == (0, 1)
     mine.hear(mine.ask(1.0, 0), Told(0.0, 1, {}), 1.0, 1.0)
-    mine.release(0)
+    mine.release(0, 50.0)
     assert mine.ask(2.0, 0).given == {}
 
 
@@ -242,7 +263,7 @@ def test_fewer_slots_go_back_in_time() -> None:
     assert mine.take(0.0) == (2, 1)
     mine.resize(1)
     assert mine.ask(0.0, 0).given == {1: 1}
-    mine.release(2)
+    mine.release(2, 50.0)
     assert mine.ask(0.0, 0).given == {1: 1, 2: 1}
     assert mine.take(0.0) == (0, 1)
     mine.resize(3)
@@ -256,8 +277,8 @@ def test_at_the_end_all_goes_back() -> None:
     last = mine.part(1.0)
     assert (last.wanted, last.count, last.lasts) == (0, 0, 10.0)
     assert (last.held, last.given) == ({1: 1}, {0: 1})
-    mine.release(1)
-    mine.release(1)
+    mine.release(1, 50.0)
+    mine.release(1, 50.0)
     assert mine.take(1.0) == (1, 1)
 
 
@@ -286,7 +307,7 @@ def test_s13_no_slot_is_used_twice_or_beyond_what_is_held(steps: list[tuple[str,
             assert slot < mine.count
             out.add(slot)
         elif name == "release" and number in out:
-            mine.release(number)
+            mine.release(number, 50.0)
             out.discard(number)
         elif name == "hear":
             ask = mine.ask(now, 1)

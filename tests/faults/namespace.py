@@ -61,9 +61,14 @@ class Namespace:
             os.close(ours)
 
     @property
+    def path(self) -> str:
+        """A name of it, as long as this process lives."""
+        return f"/proc/{os.getpid()}/fd/{self._fd}"
+
+    @property
     def entering(self) -> list[str]:
         """The words before a command that is to run in it."""
-        return [injectors.program("nsenter"), f"--net=/proc/{os.getpid()}/fd/{self._fd}"]
+        return [injectors.program("nsenter"), f"--net={self.path}"]
 
     def _run(self, name: str, *words: str) -> str:
         command = [*self.entering, injectors.program(name), *words]

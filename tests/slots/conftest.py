@@ -11,7 +11,7 @@ from bulkdelete.io.leased import LeasedSlots
 from bulkdelete.io.slots import KernelSlots
 from tests.slots.server import RedisServer, redis_server
 
-TERMS = Terms(lease=4.0, needed=2.0, renew=0.3, patience=1.5, beat=0.2, parting=0.3)
+TERMS = Terms(lease=4.0, needed=2.0, renew=0.3, patience=1.5, beat=0.2, parting=0.3, turn=0.002)
 """A lease that a test can wait for."""
 
 Party = KernelSlots | LeasedSlots

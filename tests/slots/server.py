@@ -38,6 +38,7 @@ class RedisServer:
     host: str = "127.0.0.1"
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
+    password: str = ""
 
     @property
     def keeper(self) -> Keeper:
@@ -67,11 +68,14 @@ class RedisServer:
         except (OSError, subprocess.SubprocessError):
             return False
 
-    def command(self, *words: str) -> bytes:
+    def command(self, *words: str | bytes) -> bytes:
         """Ask it by its own client."""
         address = ("-h", self.host, "-p", str(self.port))
-        command = [*self.before, "redis-cli", *address, *words]
-        return subprocess.run(command, check=True, capture_output=True, timeout=SECONDS).stdout
+        command = [*self.before, "redis-cli", *address, *map(_stripped, words)]
+        environment = os.environ | ({"REDISCLI_AUTH": self.password} if self.password else {})
+        return subprocess.run(
+            command, check=True, capture_output=True, timeout=SECONDS, env=environment
+        ).stdout
 
     @property
     def pid(self) -> int:
@@ -124,6 +128,10 @@ class RedisServer:
                 os.kill(self.process.pid, signal.SIGCONT)
             self.process.kill()
             self.process.wait()
+
+
+def _stripped(word: str | bytes) -> str:
+    return word.decode().strip() if isinstance(word, bytes) else word
 
 
 @contextmanager
