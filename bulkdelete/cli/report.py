@@ -60,7 +60,7 @@ def report(  # noqa: PLR0913 - its flags
         if receipt or sign is not None:
             return _receipt(console, _only(run_dirs), key_file, sign)
         if id is not None:
-            return await _tell_of(console, _only(run_dirs), id, input, key_file)
+            return await _tell_of(console, run_dirs or (_only(run_dirs),), id, input, key_file)
         teller = Teller(console, load_settings(output, {}))
         runs = run_dirs if len(run_dirs) > 1 else (_only(run_dirs),)
         if len(runs) > 1:
@@ -96,17 +96,23 @@ def _only(run_dirs: tuple[Path, ...]) -> Path:
 
 async def _tell_of(
     console: "Console",
-    run_dir: Path,
+    run_dirs: tuple[Path, ...],
     identifier: str,
     moved: tuple[str, ...],
     key_file: Path | None,
 ) -> int:
-    """Print what happened to one ID."""
+    """Print what happened to one ID; of several shards, in the one that owns it."""
     from bulkdelete import library, tracing
     from bulkdelete.cli import story
+    from bulkdelete.core.shard import OTHER_SHARD
 
     one = sys.stdin.readline().rstrip("\n") if identifier == STDIN_PATH else identifier
-    entries = await library.story(run_dir, one, input=moved, key_file=key_file)
+    entries = [
+        entry
+        for run_dir in run_dirs
+        for entry in await library.story(run_dir, one, input=moved, key_file=key_file)
+        if len(run_dirs) == 1 or entry.reason != OTHER_SHARD
+    ]
     console.object({"schema": tracing.SCHEMA, "found": entries})
     for entry in entries:
         console.result("\n".join(story.lines(entry)))

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from bulkdelete.core.shard import OTHER_SHARD
 from bulkdelete.reporting import day
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ _NEVER = {
     "duplicate": "not sent from here: it was read before, and what stands first counts",
     "invalid": "never sent: it cannot be an ID",
     "excluded": "never sent: it was not selected",
+    OTHER_SHARD: "not sent from here: another shard owns it, and its run knows what happened",
     "unsent": "not sent yet",
 }
 _CAME = {
@@ -36,7 +38,8 @@ def lines(entry: "Entry") -> "Iterator[str]":
     reason = f" ({entry.reason})" if entry.reason else ""
     yield f"{entry.where} ({entry.kind}): {entry.state}{reason}"
     if entry.chunk is None or not entry.attempts:
-        yield f"  {_NEVER.get(entry.state, 'not sent')}"
+        why = entry.reason if entry.reason == OTHER_SHARD else entry.state
+        yield f"  {_NEVER.get(why, 'not sent')}"
     if entry.chunk is not None:
         yield f"  ID {entry.number} of {entry.of} in chunk {entry.chunk}"
     if entry.piece is not None:

@@ -1,6 +1,7 @@
 """Shards of a list: each ID is sent by one of them, and together they are the unsharded run."""
 
 import asyncio
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -113,6 +114,8 @@ async def check_as_one(program: Program, places: list[str]) -> None:
         files = [program.place / place / f"{state}.csv" for place in places]
         rows = [one.read_text("utf-8").splitlines()[1:] for one in files]
         assert sum(map(len, rows)) == number
+    told = await program("report", *places, "--id", "-", stdin=b"user-0000008-3310\n")
+    assert re.findall(r": accepted|other_shard", told.out) == [": accepted"], told.out
     some = await program("status", *places[:2])
     assert some.code == 0
     assert "MISSING      shards 2 of 3" in some.out
