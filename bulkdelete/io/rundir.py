@@ -405,6 +405,12 @@ class Draft:
         elif not self._key_file.exists():
             files.write_new(self._key_file, self.key)
             files.sync_directory(self._key_file.absolute().parent)
+        elif _key(self._key_file) != self.key:
+            raise BusyError(
+                "busy",
+                f"another process made the key {self._key_file} just now; nothing was sent",
+                "run the same command again: it takes that key",
+            )
         text = plan.encode()
         files.write_new(self.path / "plan.json", text)
         files.write_new(self.path / "plan.index", *sections)

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from bulkdelete.core import index as codes
 from bulkdelete.core.layout import Reading
 from bulkdelete.core.selection import Condition, Selection
 from bulkdelete.core.shard import OTHER_SHARD, Shard, owner
+from bulkdelete.errors import BusyError
+from bulkdelete.io.rundir import Draft
 from bulkdelete.planning import Planned
 from tests.conftest import Emulate, Ended, Program, times_acted
 from tests.runs.test_real_lists import opened, planned, read_again
@@ -175,3 +178,19 @@ async def test_a_damaged_shard_does_not_stop_the_others(program: Program, emulat
     first = await shard(program, "0/2", *yes)
     (program.place / first.json["run_dir"] / "plan.json").write_text("{}", "utf-8")
     assert [(await shard(program, one, *yes)).code for one in ("0/2", "1/2", "0/3")] == [6, 0, 6]
+
+
+async def test_shards_that_begin_at_once_have_one_key_file(tmp_path: Path) -> None:
+    """Who comes second must not keep digests under a key that nobody has any more."""
+    path, key_file = tmp_path / "x.csv", tmp_path / "key"
+    path.write_text("identity\nuser-1\n", "utf-8")
+    made = await planned(Reading(), path)
+    drafts = [Draft(tmp_path / "runs", key_file) for _ in range(2)]
+    first = drafts[0].finish(made.plan, made.sections, tmp_path / "runs" / "a")
+    assert first.key() == drafts[0].key
+    with pytest.raises(BusyError, match="just now"):
+        drafts[1].finish(made.plan, made.sections, tmp_path / "runs" / "b")
+    drafts[1].discard()
+    again = Draft(tmp_path / "runs", key_file)
+    second = again.finish(made.plan, made.sections, tmp_path / "runs" / "b")
+    assert second.key() == first.key() == again.key
