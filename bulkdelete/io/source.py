@@ -290,7 +290,6 @@ class _File:
         self._path = path
         self._step = step
         self.seek = file.seek
-        self.close = file.close
 
     async def read(self) -> bytes:
         try:
@@ -305,15 +304,33 @@ class _File:
         if not ahead.cancelled():
             ahead.exception()
 
+    async def close(self) -> None:
+        # What nobody waits for any more a thread does not even begin: so wait, cancelled or not.
+        closing = asyncio.create_task(self._file.close())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await asyncio.wait((closing,))
+            raise
+
 
 async def _open(place: Place, step: int | None = None) -> Stream:
     if isinstance(place, Remote):
         return RemoteStream(place)
+    opening = asyncio.create_task(_opened(place))
     try:
-        file = await aiofiles.open(str(place), "rb", buffering=0, opener=_open_regular)
+        return _File(await asyncio.shield(opening), place, step or BLOCK)
     except OSError as error:
         raise _unreadable(str(place), error) from error
-    return _File(file, place, step or BLOCK)
+    except asyncio.CancelledError:
+        await asyncio.wait((opening,))
+        if not opening.exception():
+            await opening.result().close()
+        raise
+
+
+async def _opened(place: Path) -> "AsyncFileIO":
+    return await aiofiles.open(str(place), "rb", buffering=0, opener=_open_regular)
 
 
 def _unreadable(name: str, error: OSError) -> InputError:

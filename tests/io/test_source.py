@@ -1,14 +1,19 @@
 """Files become blocks: plain or inflated, hashed as stored, and refused when they are no files."""
 
+import asyncio
 import codecs
 import errno
+import gc
 import gzip
 import hashlib
 import io
 import os
 import stat
+import threading
+import warnings
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
@@ -196,3 +201,30 @@ async def test_short_writes_are_completed() -> None:
     short = Short()
     await source._write(short, b"abcdefgh")  # type: ignore[arg-type]
     assert short.taken == b"abcdefgh"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_who_is_cancelled_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """While a thread opens it; and before the only thread comes to closing it."""
+    path = written(tmp_path / "x.csv", TEXT)
+    executor, free = ThreadPoolExecutor(1), threading.Event()
+    asyncio.get_running_loop().set_default_executor(executor)
+    stream = source.blocks(path)
+    if begun:
+        await anext(stream)
+        executor.submit(free.wait)
+    else:
+        real = source._open_regular
+        monkeypatch.setattr(source, "_open_regular", lambda *w: free.wait() and real(*w))
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        task = asyncio.create_task(stream.aclose() if begun else anext(stream))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.sleep(0)
+        free.set()
+        with suppress(asyncio.CancelledError):
+            await task
+        await asyncio.get_running_loop().run_in_executor(None, gc.collect)
+    assert [str(one.message) for one in caught] == []
