@@ -62,6 +62,9 @@ _SHARE = 2
 _GUESS = 1 << 24
 """Most IDs to make room for on a guess."""
 
+_AT_HAND = 8 << 20
+"""Bytes of freed memory that the allocator may keep for the blocks to come."""
+
 MEMORY = 512 << 20
 """Bytes that a plan may take, unless something else is said."""
 
@@ -550,6 +553,9 @@ def _seen(size: int, memory: int, sketcher: "Sketcher | None") -> Seen:
     """Return the quick way to find repetitions if its extra is installed and it pays."""
     if size < _LARGE:
         return SeenIds(memory, sketcher)
+    # glibc learns from the largest block that was freed. Else it gives the memory of each block of
+    # text back to the system, and takes it again, page by page, for the next.
+    bytes(_AT_HAND)
     try:
         from bulkdelete.core.hashtable import SeenHashes  # noqa: PLC0415 - an extra
     except ImportError:
