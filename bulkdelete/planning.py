@@ -190,12 +190,12 @@ class _Survey:
     ) -> None:
         self._now = now
         self._wish = wish
-        self._key = key
         self._rules = rules
         self._held_back = [0] * len(rules)
         self._seen = seen
         self._index = codes.IndexBuilder()
-        self._own = Tally(wish.chunk_size, self._add)
+        # Nothing here refers to itself: what was seen is let go at once, and not while it sends.
+        self._own = Tally(wish.chunk_size, partial(_add_chunk, self._index, key))
         # All shards plan the whole: what is approved, and held against the guards, is the job.
         self._job = self._own if wish.shard is None else Tally(wish.chunk_size)
         self._layouts: list[Layout] = []
@@ -372,9 +372,6 @@ class _Survey:
             reason = sifted.out.get(at, OTHER_SHARD)
             self._index.add_reasons([known.setdefault(reason, len(known))])
 
-    def _add(self, chunk: Chunk, digest: bytes) -> None:
-        self._index.add_chunk(chunk, keyed(self._key, digest))
-
     def _show(self, part: Part, batch: Batch, row: bytes | bytearray) -> None:
         """Remember places and masked examples of the first and last planned IDs."""
         last = row.rfind(codes.PLANNED)
@@ -491,6 +488,10 @@ def _apart(shard: "Shard", kinds: "Sequence[OfKind]", row: bytearray) -> bytearr
 def _places(row: bytes | bytearray, code: int) -> list[int]:
     """Return where a code stands."""
     return [at for at, one in enumerate(row) if one == code]
+
+
+def _add_chunk(index: codes.IndexBuilder, key: bytes, chunk: Chunk, digest: bytes) -> None:
+    index.add_chunk(chunk, keyed(key, digest))
 
 
 def said(reading: Reading) -> plans.Reading:

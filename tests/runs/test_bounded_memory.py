@@ -7,6 +7,7 @@ import gzip
 import random
 import signal
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bulkdelete import census, planning, reading
+from bulkdelete.core.dedup import Seen
 from bulkdelete.core.layout import Reading
 from bulkdelete.core.selection import Condition, Selection
+from bulkdelete.core.sketch import Sketcher
 from bulkdelete.errors import InputError, IntegrityError
 from bulkdelete.io import inflating, source, spill
 from bulkdelete.planning import Planned, Wish, make_plan
@@ -181,6 +184,30 @@ async def test_what_stops_a_pass_leaves_nothing_open(
     gc.collect()
     await asyncio.sleep(0)
     assert background == []
+
+
+async def test_what_was_seen_is_let_go_with_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, without a search for cycles: a run sends for hours after it planned."""
+    seen: list[weakref.ref[Seen]] = []
+    found = planning._seen
+
+    def watched(size: int, memory: int, sketcher: Sketcher | None) -> Seen:
+        one = found(size, memory, sketcher)
+        seen.append(weakref.ref(one))
+        return one
+
+    monkeypatch.setattr(planning, "_seen", watched)
+    path = tmp_path / "list.csv"
+    listed(path, 300)
+    gc.disable()
+    try:
+        made = await planned([path], AMPLE)
+        assert [one() for one in seen] == [None]
+    finally:
+        gc.enable()
+    assert made.plan.counts.read == 300
 
 
 KILLED = """
