@@ -121,12 +121,12 @@ def look(head: Head, reading: Reading, target: "Target | None" = None) -> Look:
             reading = guess.reading
             guesses.append(guess.words)
     found = _read(head, layout, target)
-    if found.invalid["not_a_string"] and layout.is_json and NUMBERS not in reading.normal:
-        numbered = replace(reading, normal=(NUMBERS, *reading.normal))
-        again = _read(head, head.layout(numbered), target)
-        if 2 * again.invalid["not_a_string"] < found.invalid["not_a_string"]:
-            reading, layout, found = numbered, head.layout(numbered), again
-            guesses.append("its IDs are whole numbers: taken by their digits")
+    for reason, guess in _cures(layout, reading):
+        if found.invalid[reason]:
+            again = _read(head, head.layout(guess.reading), target)
+            if 2 * again.invalid[reason] < found.invalid[reason]:
+                reading, layout, found = guess.reading, head.layout(guess.reading), again
+                guesses.append(guess.words)
     return Look(
         reading=reading,
         layout=layout,
@@ -138,6 +138,20 @@ def look(head: Head, reading: Reading, target: "Target | None" = None) -> Look:
         examples=tuple(found.examples),
         warnings=tuple(str(one) for each in found.detectors.values() for one in each.findings()),
     )
+
+
+def _cures(layout: Layout, reading: Reading) -> "Iterator[tuple[str, _Guess]]":
+    """Yield what could be said besides, each with the reason of invalid IDs that it may help."""
+    if layout.is_json and NUMBERS not in reading.normal:
+        words = "its IDs are whole numbers: taken by their digits"
+        yield "not_a_string", _Guess(_numbered(reading), words)
+    elif not layout.is_table and not layout.bom and reading.encoding == "utf-8":
+        words = "some of its IDs are no UTF-8: taken for latin-1"
+        yield "bad_encoding", _Guess(replace(reading, encoding="latin-1"), words)
+
+
+def _numbered(reading: Reading) -> Reading:
+    return replace(reading, normal=(NUMBERS, *reading.normal))
 
 
 def _read(head: Head, layout: Layout, target: "Target | None") -> "_Found":
@@ -160,7 +174,7 @@ def _guess(code: str, head: Head, reading: Reading) -> _Guess | None:
             return _Guess(replace(reading, encoding="latin-1"), "it is no UTF-8: taken for latin-1")
         case "no_json_record" if NUMBERS not in reading.normal:
             words = "its elements may be whole numbers: taken for IDs by their digits"
-            return _Guess(replace(reading, normal=(NUMBERS, *reading.normal)), words)
+            return _Guess(_numbered(reading), words)
         case "column_needed" | "which_column" if reading.column is None:
             return _column(head.table(reading), reading)
         case "id_type_needed":

@@ -60,6 +60,8 @@ def seen(
         ('[{"p":[{"guid":"x"}]}]', "x.json", Reading(column="p[].guid")),
         ('{"identity":7}\n{"identity":"a"}\n', "x", Reading(normal=("numbers",))),
         ('[{"identity":7}]', "x", Reading(normal=("numbers",))),
+        (b"identity\nz\xe9\nb\n", "x.csv", Reading(encoding="latin-1")),
+        (b"\xef\xbb\xbfidentity\nz\xe9\nb\n", "x.csv", Reading()),
         ("[7, 8]", "x", Reading(normal=("numbers",), id_type=IDENT)),
         ('{"identity":7.5}\n{"identity":1}\n{"identity":true}\n', "x", Reading()),
         ('["a"]', "x.json", Reading(id_type=IDENT)),
