@@ -86,6 +86,18 @@ _WAYS = {"cpu": "CPU seconds", "mb": "peak MB"}
 
 
 def soak_table(soak: Mapping[str, Any]) -> str:
-    """Return the figures of a long run, one a line."""
-    lines = "".join(f"| {name.replace('_', ' ')} | {value} |\n" for name, value in soak.items())
-    return f"| of the run | |\n|---|---|\n{lines}"
+    """Return the figures of both runs beside each other, and what was out of bounds."""
+    runs = {name: one for name, one in soak.items() if isinstance(one, dict)}
+    heads = " | ".join(name.replace("_", " ") for name in runs)
+    lines = [f"| | {heads} |\n|---{'|---' * len(runs)}|\n"]
+    for name in next(iter(runs.values())):
+        cells = " | ".join(_said(one[name]) for one in runs.values())
+        lines.append(f"| {name.replace('_', ' ')} | {cells} |\n")
+    bad = ", ".join(soak["wrong"]) or "nothing"
+    return "".join(lines) + f"\nOut of bounds: {bad}.\n"
+
+
+def _said(value: float | bool) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "**no**"
+    return f"{value:,}"

@@ -10,7 +10,7 @@ from tests.bench.clients import FailedError, cost
 from tests.bench.figures import Figure, missed
 from tests.bench.growth import Line
 from tests.bench.input_table import table
-from tests.bench.tables import filled, group_tables
+from tests.bench.tables import filled, group_tables, soak_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,3 +119,12 @@ def test_only_what_is_between_the_marks_is_written() -> None:
     assert made == page.replace("old", "new")
     with pytest.raises(ValueError, match="growth 0 times"):
         filled(page, "growth", "new\n")
+
+
+def test_a_long_run_is_told_of_in_a_table() -> None:
+    """Both runs beside each other, and what was out of bounds."""
+    soak = {"at_real_pace": {"ids": 36_000, "once": True}, "scaled": {"ids": 9, "once": False}}
+    page = soak_table(soak | {"wrong": ["scaled: once"]})
+    assert "| | at real pace | scaled |" in page
+    assert "| ids | 36,000 | 9 |\n| once | yes | **no** |" in page
+    assert page.endswith("Out of bounds: scaled: once.\n")
