@@ -23,6 +23,9 @@ ENVIRONMENT = os.environ | {
     "CLEVERTAP_ACCOUNT_ID": "BENCH",
     "CLEVERTAP_PASSCODE": "bench",
     "BENCH_MODULES": str(BUILD / "node_modules"),
+    # What is installed has its bytecode: compiling it at each start would be nobody's cost.
+    "PYTHONDONTWRITEBYTECODE": "",
+    "PYTHONPYCACHEPREFIX": str(BUILD / "bytecode"),
 }
 Words = Callable[[str, Path, int, Path], list[str]]
 """URL, list, requests in flight and an empty directory -> a command line."""
