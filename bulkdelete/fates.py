@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from bulkdelete.core import index as codes
 from bulkdelete.core.model import Kind, State
 from bulkdelete.core.selection import EXCLUSIONS
-from bulkdelete.reading import batches, kept, layout_of, reading_of
+from bulkdelete.reading import batches, layout_of, picked, reading_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from bulkdelete.core.layout import Layout
     from bulkdelete.core.model import Batch
@@ -84,13 +84,13 @@ async def fates(
         layout = await layout_of(part, reading)
         async with aclosing(batches(part, layout, keep_cells=only is None)) as stream:
             async for batch in stream:
-                others = index.codes(record, len(batch.ids))
-                left_out = sum(code == codes.OUT for code in others.values())
+                row = index.codes(record, len(batch.ids))
+                left_out = row.count(codes.OUT)
                 if only is None or only in batch.ids:
                     numbers = iter(index.reasons(out, left_out))
-                    yield list(_fates(part, layout, batch, others, places, progress, plan, numbers))
+                    yield list(_fates(part, layout, batch, row, places, progress, plan, numbers))
                 else:
-                    for kind, ids in kept(batch, others):
+                    for kind, ids in picked(batch, codes.planned(row)):
                         places.skip(kind, len(ids))
                 record += len(batch.ids)
                 out += left_out
@@ -100,7 +100,7 @@ def _fates(  # noqa: PLR0913, PLR0917 - one step of the walk above
     part: "Part",
     layout: "Layout",
     batch: "Batch",
-    others: "Mapping[int, int]",
+    row: bytes,
     places: _Places,
     progress: "Progress",
     plan: "Plan",
@@ -108,7 +108,7 @@ def _fates(  # noqa: PLR0913, PLR0917 - one step of the walk above
 ) -> "Iterator[Fate]":
     for position, identifier in enumerate(batch.ids):
         chunk = place = None
-        match others.get(position, codes.PLANNED):
+        match row[position]:
             case codes.PLANNED:
                 chunk, place = places.next(batch.kind(position))
                 state, reason = progress.state_of(chunk, place)

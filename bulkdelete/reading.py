@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import compress
 from typing import TYPE_CHECKING
 
+from bulkdelete.core import index as codes
 from bulkdelete.core.chunks import Chunker
 from bulkdelete.core.columns import NAMES, Meaning
 from bulkdelete.core.layout import Format, Layout, Reading, sniff
@@ -21,9 +22,8 @@ from bulkdelete.errors import InputError, IntegrityError, Stopped, UsageError
 from bulkdelete.io import source, tables
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
-    from bulkdelete.core import index as codes
     from bulkdelete.core.digests import FileHash
     from bulkdelete.core.model import Batch, Chunk
     from bulkdelete.core.plan import PartFacts, Plan
@@ -283,7 +283,7 @@ async def planned_chunks(
     plan: "Plan",
     parts: "Sequence[Part]",
     index: "IndexFile",
-    start: "codes.Mark | None",
+    start: codes.Mark | None,
     skip_to: int = 0,
 ) -> "AsyncGenerator[Chunk, None]":
     """Read the input again from a mark on and yield the plan's chunks, from `skip_to` on.
@@ -301,9 +301,9 @@ async def planned_chunks(
             async for batch in stream:
                 if record + len(batch.ids) > plan.counts.read:
                     raise _changed_meanwhile(f"{part.name} has more records")
-                others = index.codes(record, len(batch.ids))
+                row = index.codes(record, len(batch.ids))
                 record += len(batch.ids)
-                for kind, ids in kept(batch, others):
+                for kind, ids in picked(batch, codes.planned(row)):
                     for chunk in chunker.feed(ids, kind):
                         if chunk.seq >= skip_to:
                             yield chunk
@@ -352,14 +352,6 @@ async def _again(
             f"{error.hint or 'put it back where it was'}; then: bulkdelete apply RUN_DIR, with "
             "--input for another place",
         ) from error
-
-
-def kept(batch: "Batch", others: "Mapping[int, int]") -> "Iterator[tuple[Kind, list[str]]]":
-    """Yield runs of the IDs of a batch that are planned (not in `others`), each of one kind."""
-    planned = bytearray(b"\1") * len(batch.ids)
-    for position in others:
-        planned[position] = 0
-    return picked(batch, planned)
 
 
 def picked(batch: "Batch", planned: bytes | bytearray) -> "Iterator[tuple[Kind, list[str]]]":

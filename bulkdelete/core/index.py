@@ -207,21 +207,16 @@ class IndexShape:
         return self.marks_at + self.marks * MARK.size
 
 
-def exceptions(codes: bytes, first: int, count: int) -> dict[int, int]:
-    """Decode `count` records from `first` on: position -> code, of those that are not planned.
+def unpacked(codes: bytes, first: int, count: int) -> bytes:
+    """Return the codes of `count` records from `first` on, a byte each.
 
     `codes` are the bytes that hold them, beginning with the byte of record `first`.
     """
-    if codes.count(0) == len(codes):
-        return {}
+    found = bytearray(4 * len(codes))
+    for at, quarter in enumerate(_QUARTERS):
+        found[at::4] = codes.translate(quarter)
     shift = first & 3
-    found = {}
-    for place, byte in enumerate(codes):
-        if not byte:
-            continue
-        for quarter in range(4):
-            position = place * 4 + quarter - shift
-            code = byte >> (quarter << 1) & 3
-            if code and 0 <= position < count:
-                found[position] = code
-    return found
+    return bytes(found[shift : shift + count])
+
+
+_QUARTERS = tuple(bytes(byte >> shift & 3 for byte in range(256)) for shift in (0, 2, 4, 6))

@@ -56,11 +56,11 @@ class IndexFile:
         self._first = 0
         self._entries = b""
 
-    def codes(self, first: int, count: int) -> dict[int, int]:
-        """Return position -> code of the records `first..first+count-1` that are not planned."""
+    def codes(self, first: int, count: int) -> bytes:
+        """Return the codes of the records `first..first+count-1`, a byte each."""
         start = self.shape.codes_at + (first >> 2)
         end = self.shape.codes_at + ((first + count + 3) >> 2)
-        return layout.exceptions(os.pread(self._fd, end - start, start), first, count)
+        return layout.unpacked(os.pread(self._fd, end - start, start), first, count)
 
     def reasons(self, first: int, count: int) -> bytes:
         """Return `count` entries of the table of reasons, from `first` on."""

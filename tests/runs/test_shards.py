@@ -68,12 +68,9 @@ async def test_shards_together_are_the_plan_without_them(
 def owned_by(made: Planned) -> Counter[str]:
     """Count the records of a plan by what became of them, less those of other shards."""
     shape = codes.IndexShape.unpack(made.sections[0])
-    found = codes.exceptions(made.sections[1], 0, shape.records)
+    found = codes.unpacked(made.sections[1], 0, shape.records)
     names = iter(made.plan.reasons[number] for number in made.sections[2])
-    words = [
-        next(names) if code == codes.OUT else str(code)
-        for code in (found.get(place, codes.PLANNED) for place in range(shape.records))
-    ]
+    words = [next(names) if code == codes.OUT else str(code) for code in found]
     return Counter(word for word in words if word != OTHER_SHARD)
 
 
