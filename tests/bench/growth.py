@@ -234,7 +234,7 @@ def told(one: Line) -> str:
     return f"  {one.command}, {one.what}: {values}; {slope}"
 
 
-def write(found: Sequence[Line], path: Path, command: str) -> None:
+def write(found: Sequence[Line], path: Path) -> None:
     """Keep it as JSON; axes that were not measured now stay as they were."""
     now = {one.axis for one in found}
     known = json.loads(path.read_bytes())["lines"] if path.exists() else []
@@ -250,7 +250,7 @@ def write(found: Sequence[Line], path: Path, command: str) -> None:
         }
         for one in found
     ]
-    said = {"command": command, "date": datetime.now(UTC).strftime("%Y-%m-%d"), "most": MOST}
+    said = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "most": MOST}
     path.write_text(json.dumps(said | {"lines": kept + fresh}, indent=1) + "\n", "utf-8")
 
 
@@ -278,7 +278,7 @@ def main() -> int:
                     worse += one.worse()
                     found.append(one)
     if said.json:
-        write(found, said.json, " ".join(("python -m tests.bench.growth", *sys.argv[1:])))
+        write(found, said.json)
     for line in worse:
         sys.stderr.write(f"worse than linear: {line}\n")
     return int(bool(worse))

@@ -67,7 +67,7 @@ def short(value: float) -> str:
 
 def growth_table(growth: Mapping[str, Any]) -> str:
     """Return a line for each command: what it cost at each size, and how steeply that rose."""
-    text = f"Measured on {growth['date']} by `{growth['command']}`.\n"
+    text = f"Measured on {growth['date']}.\n"
     axis = ""
     for one in growth["lines"]:
         if one["axis"] != axis:
