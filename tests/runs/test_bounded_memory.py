@@ -20,23 +20,30 @@ from bulkdelete.core.dedup import Seen
 from bulkdelete.core.layout import Reading
 from bulkdelete.core.selection import Condition, Selection
 from bulkdelete.core.sketch import Sketcher
+from bulkdelete.core.target import Target
 from bulkdelete.errors import InputError, IntegrityError
 from bulkdelete.io import inflating, source, spill
 from bulkdelete.planning import Planned, Wish, make_plan
 from bulkdelete.reading import Part
+from bulkdelete.targets.amplitude import AMPLITUDE
 from bulkdelete.targets.clevertap import CLEVERTAP
 from tests.conftest import Program
 
 AMPLE = 512 << 20
 
 
-async def planned(paths: list[Path], memory: int, selection: Selection | None = None) -> Planned:
+async def planned(
+    paths: list[Path],
+    memory: int,
+    selection: Selection | None = None,
+    target: Target = CLEVERTAP,
+) -> Planned:
     """Plan these files in so many bytes."""
     wish = Wish(
         parts=tuple(Part(path, path.name) for path in paths),
         inputs=tuple(map(str, paths)),
-        reading=Reading(),
-        target=CLEVERTAP,
+        reading=Reading(names=target.columns),
+        target=target,
         host="https://eu1.api.clevertap.com",
         account="ACCT",
         chunk_size=10,
@@ -97,6 +104,22 @@ async def test_i11_any_memory_gives_the_same_plan(
     assert little.sections == ample.sections
     assert little.findings == ample.findings
     assert little.sketch == ample.sketch
+
+
+@pytest.mark.usefixtures("way")
+async def test_i11_what_a_target_does_not_take_counts_in_neither_pass(
+    tmp_path: Path, passes: list[str]
+) -> None:
+    """Its own word on an ID is asked in the first pass, too: else what repeats would be another."""
+    path = tmp_path / "list.csv"
+    ids = [str(one) if one % 3 else f"x{one}" for one in (*range(1, 400), *range(1, 400))]
+    path.write_text("amplitude_id\n" + "".join(f"{one}\n" for one in ids))
+    little, ample = [await planned([path], one, target=AMPLITUDE) for one in (2000, AMPLE)]
+    assert passes == ["census"]
+    assert little.plan == ample.plan
+    counts = little.plan.counts
+    assert (counts.planned, counts.duplicate, counts.invalid) == (266, 266, 266)
+    assert little.findings.reasons == {"not_an_amplitude_id": 266}
 
 
 def listed(path: Path, count: int, seed: int = 1) -> list[str]:

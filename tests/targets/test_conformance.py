@@ -31,6 +31,7 @@ from bulkdelete.core.model import (
     Verdict,
 )
 from bulkdelete.emulator import Order
+from tests.conftest import Program
 from tests.targets.cases import ACCOUNT, SECRET, Case, acted, ids_of, listed, swift
 
 JSON = {"content-type": ["application/json"]}
@@ -247,6 +248,26 @@ async def test_s5_what_stays_in_doubt_is_said_so(case: Case, tmp_path: Path) -> 
                 emulator.url, listed(tmp_path, kind, ids), max_attempts=2, max_in_flight=1
             )
     assert (report.exit_code, report.ids["accepted"], report.ids["ambiguous"]) == (3, 5, 5)
+
+
+async def test_what_cannot_be_asked_is_said(case: Case, tmp_path: Path, program: Program) -> None:
+    """Verify and doctor ask, or exit with 2 and the reason; a read is never a delete."""
+    kind = case.kinds[0]
+    async with case.emulator() as emulator:
+        report = await case.run(emulator.url, listed(tmp_path, kind, ids_of(kind, 5)))
+        before = emulator.state.requests
+        program.env |= {case.target.account_variable: ACCOUNT, case.target.secret_variable: SECRET}
+        place = ("--target", case.target.name, "--endpoint", emulator.url)
+        doctor = await program("doctor", *place, "--json")
+        assert (emulator.state.reads > 0) == (case.target.probe is not None)
+        if case.target.probe is None:
+            verify = await program("verify", report.run_dir, "--now", "--json")
+            assert (doctor.code, verify.code) == (2, 2)
+            assert case.target.no_probe in doctor.json["checks"][-1]["what"]
+            assert verify.json["reason"]["code"] == "no_probe"
+        else:
+            assert doctor.code == 0
+        assert emulator.state.requests == before
 
 
 async def test_s10_wrong_credentials_and_another_target(case: Case, tmp_path: Path) -> None:

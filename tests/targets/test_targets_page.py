@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bulkdelete import targets
+from bulkdelete.errors import UsageError
 from tests.targets import test_conformance as conformance
 from tests.targets.cases import ACCOUNT, BUILT_IN, SECRET, case_of
 
@@ -61,6 +62,22 @@ async def test_the_target_of_the_page_runs(tmp_path: Path) -> None:
     await conformance.test_s6_s8_a_run_of_each_kind(case, tmp_path)
     (tmp_path / "other").mkdir()
     await conformance.test_s5_a_refused_chunk_is_searched(case, tmp_path / "other")
+
+
+@pytest.mark.usefixtures("place")
+async def test_a_kind_that_it_does_not_take_is_refused(tmp_path: Path) -> None:
+    """Said by a flag, by the header, or by each record: exit 2, and nothing is sent."""
+    case = case_of("acme")
+    (tmp_path / "said.csv").write_text("user\n1\n")
+    (tmp_path / "guid.csv").write_text("guid\n1\n")
+    (tmp_path / "typed.csv").write_text("Type,Identity\ni,1\n")
+    async with case.emulator() as emulator:
+        with pytest.raises(UsageError, match="one of identity, acme_user is wanted"):
+            await case.run(emulator.url, tmp_path / "said.csv", id_type="guid")
+        for name in ("guid.csv", "typed.csv"):
+            with pytest.raises(UsageError, match="of the kind guid, and Acme takes none"):
+                await case.run(emulator.url, tmp_path / name)
+        assert emulator.state.requests == 0
 
 
 @pytest.mark.conformance
