@@ -26,11 +26,14 @@ PROOF = 3
 WORTH = 0.5
 """The power of the level with which patience grows."""
 
-HOPE = 0.1
+HOPE = 0.2
 """The power of what there is to be regained with which patience shrinks."""
 
-STEEPER = 3
-"""How much more each further refusal in a row takes off than the one before."""
+LASTS = 450
+"""Answers for which a level that worked is taken to be lost, when none came back yet."""
+
+SHORTEST = 100
+"""The same at least, however soon the last ones came back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Patience:
         return self.first * worth * (1.0 + self.growth * failed)
 
 
-REGAIN = Patience(26.0, 0.03)
+REGAIN = Patience(33.0, 0.02)
 """For a level that worked before, in this process."""
 
 EXPLORE = Patience(50.0, 1.0)
@@ -89,6 +92,8 @@ class Ceiling:
     _reached: int = 0
     _maybe: int = 0
     _spread: float = 1.0
+    _low: int = 0
+    _lasted: float = LASTS
 
     @property
     def allowed(self) -> int:
@@ -155,11 +160,18 @@ class Ceiling:
             return 0 if worked else self.level
         patience = self.regain if worked else self.explore
         more = min(self.best, self.cap) - self.level if worked else 1
-        return self._spread * patience.answers(self.level, more, self._failed)
+        hurry = self._hurry if worked else 1.0
+        return hurry * self._spread * patience.answers(self.level, more, self._failed)
+
+    @property
+    def _hurry(self) -> float:
+        """What came back soon each time will do so again: waits go with the root of how long."""
+        return math.sqrt(min(LASTS, max(SHORTEST, self._lasted)) / LASTS)
 
     def accepted(self, number: int, epoch: int) -> None:
         """Note that a request was taken which left as the `number`-th in flight."""
         self._calm += 1
+        self._low += 1
         if epoch != self.epoch:
             return
         if not self.best:
@@ -179,6 +191,8 @@ class Ceiling:
         return number <= self.level and self._calm >= PROOF * self.level
 
     def _rise(self, number: int) -> None:
+        if self.level < self.best <= number:
+            self._lasted = (self._lasted + self._low) / 2
         self.level = number
         self._regained = number > self._maybe
         if number < self.trial:
@@ -206,8 +220,8 @@ class Ceiling:
         that are still out are what the server took. `draw` (0..1) spreads the next try, so that
         several who were refused together part ways.
 
-        What was only being tried is given up; what had worked falls, the faster the longer it goes
-        on: 1, 3, 9, ... less, at most half of it, until one is taken again.
+        What was only being tried is given up; what had worked falls by one, and by half each time
+        when that is refused, too, until one is taken again.
         """
         self.epoch += 1
         self._landed = False
@@ -218,6 +232,8 @@ class Ceiling:
         self._spread = 0.75 + draw / 2
         if not self._falls:
             self.before = self.level
+        if self.level >= self.best:
+            self._low = 0
         if self.trial and max(number, out) > self.level:
             self.level = max(self.level, min(self.trial, number) - 1)
             self._failed += 1
@@ -232,7 +248,7 @@ class Ceiling:
             self._falls += number <= self.best
             # All between the new level and the refused number is unknown: it is tried at once.
             self._maybe = min(self.level, number - 1)
-            step = min(STEEPER ** (self._falls - 1), number // 2) if self._falls else 1
-            self.level = max(1, min(self.level, number - max(1, step)))
+            less = number // 2 if self._falls > 1 else 1
+            self.level = max(1, min(self.level, number - less))
             self._failed = 0
         self.trial = 0

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkdelete.core.ceiling import EXPLORE, FIRST_ROUND, HOPE, PROOF, REGAIN, Ceiling, Patience
+from bulkdelete.core.ceiling import (
+    EXPLORE,
+    FIRST_ROUND,
+    HOPE,
+    LASTS,
+    PROOF,
+    REGAIN,
+    SHORTEST,
+    Ceiling,
+    Patience,
+)
 from bulkdelete.core.gate import (
     BREAKER_AFTER,
     FIRST_COOL_OFF,
@@ -95,16 +105,16 @@ def test_r1_a_refusal_of_many_at_once_is_found_out_by_the_first() -> None:
 
 
 def test_r1_a_fall_from_high_up_takes_few_refusals() -> None:
-    """One less, three, nine, at most half: the longer it goes on the faster."""
+    """One less, and half of it each time when that is refused, too."""
     gate = opened(15)
     now = steady(gate, 15, 0.0, 30)
     seen = []
-    for _ in range(6):
+    for _ in range(5):
         now = gate.not_before + 0.001
         level = gate.limit
         gate.throttled(gate.started(level, now), level, now + 0.05, None, 0.5)
         seen.append(gate.limit)
-    assert seen == [14, 11, 6, 3, 2, 1]
+    assert seen == [14, 7, 4, 2, 1]
     leave(gate, 1, now + 1.0, answered=now + 2.0)
     gate.throttled(gate.started(3, now + 2), 3, now + 2.1, None, 0.5)
     assert gate.limit == 1, "one that was taken begins it anew"
@@ -113,29 +123,29 @@ def test_r1_a_fall_from_high_up_takes_few_refusals() -> None:
 def test_r1_a_fall_that_went_too_far_is_made_good_at_once() -> None:
     """What lies between the new level and the refused number is tried in the next round."""
     ceiling = Ceiling(15, level=11, best=15)
-    for number in (11, 10, 7):
+    for number in (11, 10):
         ceiling.refused(number, number, 0.5)
-    assert ceiling.level == 4
-    for level in (4, 5):
+    assert ceiling.level == 5
+    for level in (5, 6, 7):
         for _ in range(level):
             ceiling.look(level, settled=False)
             assert ceiling.allowed == level
             ceiling.accepted(level, ceiling.epoch)
         ceiling.look(level, settled=False)
         assert ceiling.allowed == level + 1
-        if level < 5:
+        if level < 7:
             ceiling.accepted(level + 1, ceiling.epoch)
-    ceiling.refused(6, 6, 0.5)
+    ceiling.refused(8, 8, 0.5)
     for _ in range(20):
-        ceiling.accepted(5, ceiling.epoch)
-    ceiling.look(5, settled=False)
-    assert ceiling.allowed == 5, "now it is known"
+        ceiling.accepted(7, ceiling.epoch)
+    ceiling.look(7, settled=False)
+    assert ceiling.allowed == 7, "now it is known"
 
 
 def test_r1_a_fall_that_went_too_far_is_made_good_sooner_where_refusals_are_quick() -> None:
     """What was not refused in time lets the next follow, up to what was refused before."""
     ceiling = Ceiling(15, level=15, best=15)
-    for number in (15, 14, 11):
+    for number in (12, 11):
         ceiling.refused(number, number, 0.5)
     assert ceiling.level == 6
     seen = []
@@ -453,10 +463,10 @@ def test_r1_an_answer_to_what_left_before_a_refusal_ends_no_fall() -> None:
     ceiling.refused(15, 15, 0.5)
     ceiling.accepted(15, 0)
     ceiling.refused(14, 14, 0.5)
-    assert ceiling.level == 11
-    ceiling.accepted(11, ceiling.epoch)
-    ceiling.refused(11, 11, 0.5)
-    assert ceiling.level == 10, "one to what left after it does"
+    assert ceiling.level == 7
+    ceiling.accepted(7, ceiling.epoch)
+    ceiling.refused(7, 7, 0.5)
+    assert ceiling.level == 6, "one to what left after it does"
 
 
 def test_s13_another_cap_holds_at_once() -> None:
@@ -483,6 +493,45 @@ def test_patience_grows_by_the_same_each_time() -> None:
     """So it grows as the root of the time; with the level, it grows as that one's root."""
     assert [Patience(10, 1).answers(1, 1, failed) for failed in range(4)] == [10, 20, 30, 40]
     assert [Patience(10, 0.5).answers(4, 1, failed) for failed in range(3)] == [20, 30, 40]
+
+
+def waits_for_a_try(ceiling: Ceiling, number: int) -> int:
+    """Have a level refused; return after how many answers at the new one it is tried again."""
+    ceiling.refused(number, number, 0.5)
+    for answers in range(1000):
+        ceiling.look(ceiling.level, settled=False)
+        if ceiling.trial:
+            return answers
+        ceiling.accepted(ceiling.level, ceiling.epoch)
+    raise AssertionError("it was never tried")
+
+
+def test_r5_what_came_back_soon_before_is_tried_again_sooner() -> None:
+    """A neighbour in bursts: waits go with the root of how long the last ones lasted."""
+    ceiling = Ceiling(3, level=3, best=3)
+    waits = []
+    for _ in range(8):
+        waits.append(waits_for_a_try(ceiling, 3))
+        ceiling.accepted(3, ceiling.epoch)
+        assert ceiling.level == 3
+        for _ in range(500):  # what lies between two losses counts for neither
+            ceiling.accepted(3, ceiling.epoch)
+    assert waits == sorted(waits, reverse=True)
+    first = REGAIN.answers(2, 1, 0)
+    assert waits[0] == math.ceil(first)
+    assert waits[-1] == math.ceil(first * math.sqrt(SHORTEST / LASTS)), "and never sooner"
+
+
+def test_r5_what_stayed_lost_for_long_is_tried_no_later_than_at_first() -> None:
+    """How long it lasted makes waits shorter only; they grow with each failed try already."""
+    ceiling = Ceiling(3, level=3, best=3)
+    first = waits_for_a_try(ceiling, 3)
+    ceiling.trial = 0
+    for _ in range(5000):
+        ceiling.accepted(2, ceiling.epoch)
+    ceiling.look(2, settled=False)
+    ceiling.accepted(3, ceiling.epoch)
+    assert waits_for_a_try(ceiling, 3) == first
 
 
 def test_patience_is_shorter_where_more_is_to_be_regained() -> None:

@@ -21,8 +21,6 @@ from tests.bench.gate.scenarios import Scenario
 from tests.bench.gate.world import Result, World
 
 CONTROLLERS = {**PEERS, "ours": Ours}
-HELD_OUT_SEEDS = 1000
-"""Where the seeds of the held-out scenarios begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ def main() -> None:
     for title, group, first in (
         ("As published of the others", scenarios.PUBLISHED, 0),
         ("Chosen on", scenarios.TUNED, 0),
-        ("Held out", scenarios.HELD_OUT, HELD_OUT_SEEDS),
+        ("Held out", scenarios.HELD_OUT, scenarios.HELD_OUT_SEEDS),
     ):
         which = [one for one in group if not said.only or one.name in said.only]
         if not which:

@@ -162,6 +162,9 @@ HELD_OUT = (
     Scenario("2 % of 5xx and spikes", 3, ((3, 2000),), errors=0.02, spikes=0.01),
 )
 
+HELD_OUT_SEEDS = 1000
+"""Where the seeds of the held-out scenarios begin."""
+
 WANTED = (
     *("known 1", "known 3", "known 15", "hidden 1 under 3", "hidden 2 under 3"),
     *("hidden 6 under 15", "3-1-3", "15-6-15", "neighbour in bursts", "one slot left free"),

@@ -121,6 +121,11 @@ class World:
         return self._result()
 
     @property
+    def free(self) -> int:
+        """How many the server would take of ours."""
+        return max(1, self._limit - self._theirs)
+
+    @property
     def _drained(self) -> bool:
         """Whether all is through, and what was out then has come back: it held its slot, too."""
         return self._done and not self._out
@@ -294,9 +299,10 @@ class World:
 
     def _share(self, held: list[tuple[float, float]], begin: float, end: float) -> float:
         """Return what share of what was free was held."""
-        changes = [(at, 0, free) for at, free in self._free]
-        changes += [(left, +1, -1) for left, _ in held]
-        changes += [(back, -1, -1) for _, back in held]
+        within = [one for one in held if one[0] < end and one[1] > begin]
+        changes = [(at, 0, free) for at, free in self._free if at < end]
+        changes += [(left, +1, -1) for left, _ in within]
+        changes += [(back, -1, -1) for _, back in within]
         changes.sort(key=lambda one: one[0])
         used = possible = 0.0
         busy = free = 0
