@@ -11,30 +11,17 @@ import statistics
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.gate import real, scenarios
+from tests.bench.gate import page, real, scenarios
 from tests.bench.gate.ours import Ours
 from tests.bench.gate.peers import PEERS
+from tests.bench.gate.rows import Row
 from tests.bench.gate.scenarios import Scenario
 from tests.bench.gate.world import Result, World
 
+PUBLISHED = {one.name for one in scenarios.PUBLISHED}
 CONTROLLERS = {**PEERS, "ours": Ours}
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The medians of one controller in one scenario; shares in percent."""
-
-    scenario: str
-    controller: str
-    use: float
-    at_server: float
-    rejected: float
-    lost: float
-    adapt: tuple[float, ...]
-    neighbour_refused: float
 
 
 def run(scenario: Scenario, name: str, seeds: Sequence[int]) -> list[Result]:
@@ -78,14 +65,15 @@ def measure(
 ) -> list[Row]:
     """Measure all controllers in all scenarios, so many runs at once.
 
-    The controllers take turns seed by seed: what else the machine does meets all of them.
+    All take turns seed by seed: what else the machine does meets all of them, and what keeps a
+    machine busy (fifteen in flight, over real HTTP) does not all come at once.
     """
     pairs = [(scenario, name) for scenario in which for name in names]
     with ProcessPoolExecutor(jobs) as pool:
         made = {
             (scenario.name, name, seed): pool.submit(one, scenario, name, seed, latency)
-            for scenario in which
             for seed in seeds
+            for scenario in which
             for name in names
         }
         return [
@@ -101,14 +89,11 @@ def table(rows: Sequence[Row]) -> str:
     for one in rows:
         title = one.scenario if one.scenario != before else ""
         before = one.scenario
-        adapt = " ".join(
-            "never" if value == float("inf") else f"{value:.0f}" for value in one.adapt
-        )
         more = f"  neighbour refused {one.neighbour_refused:.0f} %" if one.neighbour_refused else ""
         lines.append(
             f"{title:28}{one.controller:12}{one.use:6.1f} {one.rejected:7.2f} {one.lost:7.2f}"
             f" {one.at_server:7.1f}"
-            f"   {adapt}{more}"
+            f"   {page.adapt(one)}{more}"
         )
     return "\n".join([f"{'':40}{'use':>6} {'reject':>7} {'lost':>7} {'server':>7}   adapt", *lines])
 
@@ -118,6 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--json", type=Path, help="write all rows to this file")
+    parser.add_argument("--page", type=Path, help="renew the tables of this page")
     parser.add_argument("--real", action="store_true", help="over real HTTP, on loopback")
     parser.add_argument("--latency", type=float, default=0.04, help="seconds a real request takes")
     parser.add_argument("--jobs", type=int, help="runs at once (a real one alone: 1)")
@@ -152,6 +138,12 @@ def main() -> None:
     if said.json:
         text = json.dumps([{k: getattr(one, k) for k in Row.__slots__} for one in rows], indent=1)
         said.json.write_text(text + "\n", "utf-8")
+    if said.page and said.real:
+        how = f"{1000 * said.latency:g} ms a request, {said.seeds} seeds, {said.jobs or 1} at once"
+        page.renew(said.page, real=page.real(rows, how))
+    elif said.page:
+        shown = [one for one in rows if one.scenario not in PUBLISHED]
+        page.renew(said.page, figures=page.virtual(shown), behind=page.behind(shown))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ import statistics
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkdelete.core.gate import Start
+from tests.bench.gate import page
 from tests.bench.gate.ours import Ours
 from tests.bench.gate.peers import Peer, TwoKnob
 from tests.bench.gate.scenarios import HELD_OUT, HELD_OUT_SEEDS, TUNED, Scenario
@@ -82,7 +84,10 @@ def main() -> None:
     every = ACCEPTED // ALLOWED
     rows = [_row(SCENARIOS[name], every) for name in RISES]
     head = f"| lost, % | told all but rises | ours | two-knob, a try every {every} | every 70 |"
-    sys.stdout.write("\n".join([head, "|---|---|---|---|---|", *rows]) + "\n")
+    table = "\n".join([head, "|---|---|---|---|---|", *rows])
+    sys.stdout.write(table + "\n")
+    if sys.argv[1:2] == ["--page"]:
+        page.renew(Path(sys.argv[2]), bound=f"\n{table}\n")
 
 
 def _row(scenario: Scenario, every: int) -> str:

@@ -90,7 +90,7 @@ def curve(place: Path) -> None:
     figure, axes = plt.subplots(figsize=(6, 3.4))
     for name in ("3-1-3", "neighbour in bursts"):
         points = []
-        for first in (6, 12, 18, 25, 35, 50, 80, 120):
+        for first in (8, 12, 18, 25, 33, 50, 80, 120):
             results = [
                 _with(name, Patience(float(first), REGAIN.growth), seed) for seed in range(10)
             ]
