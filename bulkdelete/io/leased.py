@@ -9,6 +9,7 @@ slot is kept ready. While Redis does not answer nothing is handed out but what i
 import asyncio
 import hashlib
 import secrets
+import ssl
 import time
 from collections import deque
 from contextlib import suppress
@@ -109,11 +110,20 @@ async def inform(redis: "Redis", keeper: Keeper) -> dict[str, object]:
     except ResponseError as error:
         raise _refused(keeper, "does not let this user do what is needed") from error
     except (RedisError, OSError) as error:
+        if _of_tls(error):
+            raise _refused(keeper, "could not prove who it is (TLS)") from error
         raise Stopped(
             "slots_lost",
             f"{keeper}, which keeps the account's slots, does not answer; nothing was sent",
             "see that it is well: bulkdelete doctor; then run the same command again",
         ) from error
+
+
+def _of_tls(error: BaseException | None) -> bool:
+    """Tell whether it came of a certificate, or of what speaks no TLS."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 async def look(keeper: Keeper) -> tuple[dict[str, object], float]:

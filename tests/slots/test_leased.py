@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import trustme
 
 from bulkdelete.core.keeper import Keeper
 from bulkdelete.core.leases import Terms
@@ -432,6 +433,39 @@ async def test_who_asks_must_be_let_in(tmp_path: Path) -> None:
         info, seconds = await look(Keeper("127.0.0.1", server.port, password="hush-hush"))
         assert info["role"] == "master"
         assert 0 < seconds < SECONDS
+
+
+async def test_t3_a_redis_must_prove_who_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a certificate of its name, from an authority that is known here."""
+    known, unknown = trustme.CA(), trustme.CA()
+    known.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    for name, authority, host in (
+        ("good", known, "127.0.0.1"),
+        ("unknown", unknown, "127.0.0.1"),
+        ("other", known, "elsewhere.example"),
+    ):
+        place = tmp_path / name
+        place.mkdir()
+        issued = authority.issue_cert(host)
+        issued.private_key_and_cert_chain_pem.write_to_path(str(place / "pem"))
+        pem, port = str(place / "pem"), free_port()
+        files = ("--tls-cert-file", pem, "--tls-key-file", pem, "--tls-ca-cert-file", pem)
+        with redis_server(
+            place, "--tls-port", str(port), *files, "--tls-auth-clients", "no"
+        ) as server:
+            server.known("h", "a")
+            keeper = Keeper("127.0.0.1", port, tls=True)
+            if name == "good":
+                async with LeasedSlots(keeper, "h", "a", 1, TERMS) as mine:
+                    assert (await soon(mine)).good()
+                    assert mine._listening.is_set()
+                continue
+            with pytest.raises(UsageError, match="who it is") as caught:
+                await _opened(keeper)
+            assert _refusal(caught.value) == ("slots_refused", 2)
 
 
 async def test_the_permissions_of_the_page_are_enough(server: RedisServer) -> None:
