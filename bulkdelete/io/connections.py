@@ -40,22 +40,33 @@ class Connector(aiohttp.TCPConnector):
         """Return a connection on which nothing came, and from now on only so much will."""
         while True:
             connection = await super().connect(req, traces, timeout)
-            handler = connection.protocol
-            fresh = handler is not None and _bound(handler)
-            for _ in range(_TURNS if fresh else 0):
-                await asyncio.sleep(0)
-            if not _is_open(connection):
+            try:
+                if await _leaves(connection):
+                    return connection
+            except BaseException:  # a request that is given up meanwhile, too
                 connection.close()
-                if fresh:
-                    raise UnaskedError("the other side speaks before it is asked")
-            elif not await (departure := _departure.get()).clear():
-                connection.release()
-                raise WithheldError("called off before it left")
-            elif _is_open(connection):
-                departure.left = True
-                return connection
-            else:
-                connection.close()  # the other side left while this one waited
+                raise
+
+
+async def _leaves(connection: Connection) -> bool:
+    """Let a request leave on this connection; False when that is no good, and is closed."""
+    handler = connection.protocol
+    fresh = handler is not None and _bound(handler)
+    for _ in range(_TURNS if fresh else 0):
+        await asyncio.sleep(0)
+    if not _is_open(connection):
+        connection.close()
+        if fresh:
+            raise UnaskedError("the other side speaks before it is asked")
+        return False
+    if not await (departure := _departure.get()).clear():
+        connection.release()
+        raise WithheldError("called off before it left")
+    if _is_open(connection):
+        departure.left = True
+        return True
+    connection.close()  # the other side left while this one waited
+    return False
 
 
 def _is_open(connection: Connection) -> bool:

@@ -1,6 +1,7 @@
 """The one place that can send, against servers that behave in every bad way."""
 
 import asyncio
+import gc
 import gzip
 import json
 import socket
@@ -140,6 +141,28 @@ async def test_what_is_called_off_when_its_connection_stands_leaves_no_byte() ->
         assert reply == Lost("withheld", sent=False)
         assert judged(await post(mine)) == Accepted()
     assert (server.connections, len(server.requests)) == (1, 1)
+
+
+async def test_a_request_that_is_given_up_when_its_connection_stands_lets_it_go() -> None:
+    """No byte leaves, and the connection is closed: nobody has to clear it away later."""
+    stands = asyncio.Event()
+
+    async def waits() -> bool:
+        stands.set()
+        await asyncio.Event().wait()
+        return True
+
+    async with Server(keeping(WHOLE)).running() as server, client(server.url) as mine:
+        asked = mine.post(PATH, BODY, waits, lambda: pytest.fail("it left"))
+        task = asyncio.create_task(asked)
+        await stands.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        del task, asked
+        gc.collect()  # what is still open is told of now
+        assert judged(await post(mine)) == Accepted()
+    assert (server.connections, len(server.requests)) == (2, 1)
 
 
 async def test_a_connection_that_ended_while_a_request_waited_is_made_anew() -> None:
