@@ -1,6 +1,7 @@
 """Many jobs side by side: planned and approved as one, sent apart, resumed by the same command."""
 
 import asyncio
+import gc
 import json
 import signal
 from collections.abc import Sequence
@@ -391,6 +392,26 @@ async def test_a_second_signal_leaves_at_once(yard: Yard) -> None:
     assert process.returncode == 143
     report = await bulkdelete.status(yard.place / "shop")
     assert report.ids["ambiguous"] == 100
+
+
+async def test_who_cancels_a_fleet_lets_it_drain(yard: Yard) -> None:
+    """The cancellation comes when all that was in flight is on record."""
+    await yard.account("A", latency=0.05)
+    await yard.account("B", latency=0.05)
+    yard.job("shop", "A", 3000)
+    yard.job("blog", "B", 3000)
+    task = asyncio.create_task(yard.run())
+    async with asyncio.timeout(30):
+        while not (yard.acted("A") and yard.acted("B")):
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for job in ("shop", "blog"):
+        report = await bulkdelete.status(yard.place / job)
+        assert (report.state, report.ids["ambiguous"]) == ("interrupted", 0)
+        assert 0 < report.ids["accepted"] < 3000
+    gc.collect()  # what was left open is told of here
 
 
 async def test_killed_and_resumed_by_the_same_command(yard: Yard) -> None:
