@@ -208,13 +208,16 @@ bench-growth: $(READY) $(PEERS)/.ready ## cost against IDs, files, rejected IDs,
 	rc=0; $(BIN)/python -m tests.bench.growth --json docs/growth.json || rc=$$?; \
 	  PYTHONPATH=. $(PEERS)/venv/bin/python -m tests.bench.page docs && exit $$rc
 
-bench-gate: $(READY) ## the gate against named controllers, in virtual time
-	$(BIN)/python -m tests.bench.gate
+bench-gate: $(READY) ## the gate against named controllers, in virtual time; renews docs/gate.md
+	@mkdir -p build
+	$(BIN)/python -m tests.bench.gate --json build/gate.json --page docs/gate.md
+	$(BIN)/python -m tests.bench.gate.bound --page docs/gate.md
 
 .PHONY: bench-gate-real
-bench-gate-real: $(READY) ## the gate and its closest rival over real HTTP, on a quiet machine: half an hour
-	$(BIN)/python -m tests.bench.gate --real --wanted --seeds 20 --jobs 8 \
-	  --controller two-knob --controller ours
+bench-gate-real: $(READY) ## the gate and its closest rival over real HTTP, on a quiet machine: 20 minutes
+	@mkdir -p build
+	$(BIN)/python -m tests.bench.gate --real --wanted --seeds 20 --jobs 14 \
+	  --controller two-knob --controller ours --json build/gate-real.json --page docs/gate.md
 
 lock: ## pin, with hashes, what pyproject.toml asks for and is not pinned yet
 	$(PYTHON) -m venv --clear $(LOCKING)
