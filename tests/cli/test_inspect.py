@@ -103,10 +103,12 @@ async def test_of_many_files_each_kind_is_told_once(program: Program) -> None:
 
 
 async def test_what_helps_is_said(program: Program) -> None:
-    """A list in Windows' encoding: the flag that reads it."""
+    """A list in Windows' encoding is taken for one, and the offered command line reads it."""
     (program.place / "win.csv").write_bytes("Name;Kunde\nMüller;K-1\n".encode("latin-1"))
     ended = await program("inspect", "win.csv", "--column", "Name")
     assert ended.code == 0, ended.err
-    assert "what helps: if it was saved as latin-1 (Windows does), say --encoding latin-1" in (
-        ended.out
-    )
+    assert "GUESSED: some of its IDs are no UTF-8: taken for latin-1" in ended.out
+    assert "--encoding=latin-1" in ended.out.splitlines()[-1]
+    (program.place / "odd.jsonl").write_text('{"identity": 1.5}\n{"identity": true}\n')
+    ended = await program("inspect", "odd.jsonl")
+    assert "what helps: export IDs as text, or take whole numbers by their digits" in ended.out
