@@ -239,7 +239,7 @@ lock: ## pin, with hashes, what pyproject.toml asks for and is not pinned yet
 	$(LOCKING)/bin/python -c 'import tomllib; \
 	  found = tomllib.load(open("pyproject.toml", "rb")); project = found["project"]; \
 	  extras = project["optional-dependencies"]; needed = list(project["dependencies"]); \
-	  needed += [one for extra in "metrics otel speed zstd".split() for one in extras[extra]]; \
+	  needed += [one for extra in "metrics otel redis speed zstd".split() for one in extras[extra]]; \
 	  print(*needed, sep="\n", file=open("$(LOCKING)/image.in", "w")); \
 	  print(*found["build-system"]["requires"], sep="\n", file=open("$(LOCKING)/build.in", "w"))'
 	for one in image build; do \
@@ -273,7 +273,7 @@ stores: $(READY) ## lists in a bucket, on a real S3-speaking server
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m stores -q
 
 .PHONY: test-redis
-test-redis: $(READY) ## slots that many machines share, on a real Redis; needs root: five minutes
+test-redis: $(READY) ## slots that many machines share, on a real Redis; needs root: six minutes
 	$(BIN)/python -m tests.faults.injectors redis-server ip tc iptables nsenter faketime
 	$(BIN)/python -m pytest tests/slots -m redis -q
 
