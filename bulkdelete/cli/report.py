@@ -90,7 +90,9 @@ def report(  # noqa: PLR0913 - its flags
 def _only(run_dirs: tuple[Path, ...]) -> Path:
     """Return the run that is meant."""
     if len(run_dirs) != 1:
-        raise UsageError("run_dir", "this is about one run: name its directory")
+        raise UsageError(
+            "run_dir", "this is about one run: name its directory", "bulkdelete report --help"
+        )
     return run_dirs[0]
 
 
