@@ -124,8 +124,8 @@ Journal.append = hasty
 
 _CREDULOUS = """
 from bulkdelete.core.model import Accepted
-from bulkdelete.core.target import Target
-Target.decode = lambda *_: Accepted()
+from bulkdelete.targets.clevertap import CLEVERTAP
+object.__setattr__(CLEVERTAP, "decode", lambda *_: Accepted())
 """
 
 _FORGETFUL = """
