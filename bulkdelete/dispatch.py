@@ -133,7 +133,7 @@ class Dispatcher:
             self.turns.give_back(turn, abandoned=abandoned)
 
     async def _intend(self, job: "Job", turn: "Turn") -> bool:
-        """Make the intent durable; False when nothing may be sent any more."""
+        """Make the intent durable; False when the attempt was called off after all."""
         if not self.may_send():
             return False
         span = job.piece.span
@@ -154,7 +154,10 @@ class Dispatcher:
         except asyncio.CancelledError:
             self._withdraw(job)
             raise
-        return True
+        if self.may_send() and self.turns.may_depart():
+            return True
+        self._withdraw(job)
+        return False
 
     async def _paced(self) -> float:
         began = self.turns.now()
