@@ -97,6 +97,17 @@ def test_s13_a_slot_that_was_lost_is_not_used_twice() -> None:
     assert mine.take(2.0) == (0, ask.exchange)
 
 
+def test_what_was_lost_does_not_go_back() -> None:
+    """A slot above those that are used now, which was lost while a request was out on it."""
+    mine = book(s0=1, s1=1)
+    assert mine.take(0.0) == (1, 1)
+    mine.hear(mine.ask(1.0, 0), Told(0.0, 0, {0: 1}), 1.0, 1.0)
+    mine.resize(1)
+    mine.release(1, 2.0)
+    ask = mine.ask(2.0, 0)
+    assert (ask.held, ask.given) == ({0: 1}, {})
+
+
 def test_what_may_be_over_is_not_claimed() -> None:
     """Somebody else may have it; one that is surely held is named with its stamp."""
     mine = book(s1=3)
