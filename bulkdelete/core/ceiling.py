@@ -116,6 +116,7 @@ class Ceiling:
         free = self.level == self.cap
         self.level = cap if free else min(self.level, cap)
         self.cap = cap
+        self._maybe = min(self._maybe, cap)
         if self.trial > cap:
             self.trial = 0
 

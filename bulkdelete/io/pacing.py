@@ -31,18 +31,26 @@ class Pacer:
     def __init__(self, rate: float | None) -> None:
         self._turn = asyncio.Lock()
         self._waiting: asyncio.Future[float] | None = None
-        self.tune(rate)
+        self._last = -math.inf
+        self._set(rate)
 
     def tune(self, rate: float | None) -> None:
         """Keep another rate from now on; whoever waits for the old one waits anew."""
+        if rate != self.rate:
+            self._set(rate)
+
+    def _set(self, rate: float | None) -> None:
         self.rate = rate
         self._lot = 1 if rate is None or rate <= _EVEN_UP_TO else int(rate * _LOT_SECONDS)
         self._limiter = None
         self._good_for = math.inf
+        self._not_before = self._last
         if rate is not None:
             # A hair below a whole number there is no room for being late: then a hair slower.
             even = min(rate, most(rate) / (1.0 + _LEAST_SECONDS))
             self._limiter = AsyncLimiter(self._lot, self._lot / even)
+            # A new bucket is empty: what the old one let out last is not in it.
+            self._not_before = self._last + self._lot / even
             self._good_for = most(rate) / even - 1.0 if self._lot == 1 else _LOT_SECONDS
         self._left = 0
         self._stale_at = 0.0
@@ -65,7 +73,8 @@ class Pacer:
         """Wait for the next lot, at the rate of that time; return when it was let out."""
         let_out = asyncio.get_running_loop().time()
         while (limiter := self._limiter) is not None:
-            self._waiting = asyncio.ensure_future(_let_out(limiter, self._lot))
+            out = _let_out(limiter, self._lot, self._not_before)
+            self._waiting = asyncio.ensure_future(out)
             try:
                 await asyncio.wait((self._waiting,))
             finally:
@@ -76,10 +85,14 @@ class Pacer:
                 let_out = done.result()
                 break
         self._left = self._lot
+        self._last = let_out
         return let_out
 
 
-async def _let_out(limiter: AsyncLimiter, lot: int) -> float:
+async def _let_out(limiter: AsyncLimiter, lot: int, not_before: float) -> float:
     """Wait for so many; return the time in the same breath, for the limiter counts from there."""
+    loop = asyncio.get_running_loop()
+    if (early := not_before - loop.time()) > 0:
+        await asyncio.sleep(early)
     await limiter.acquire(lot)
-    return asyncio.get_running_loop().time()
+    return loop.time()

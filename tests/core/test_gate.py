@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bulkdelete.core.ceiling import (
@@ -487,6 +487,33 @@ def test_s13_another_cap_holds_at_once() -> None:
     assert gate.limit == 8, "and not half of the way to fifteen"
     gate.resize(7)
     assert gate.limit == 7
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("arlc"), st.integers(1, 8), st.booleans()), max_size=60),
+)
+@example(
+    [
+        *(("a", 8, True), ("r", 8, False), ("r", 7, False)),
+        *(("c", 5, True), ("l", 4, True), ("l", 5, True)),
+    ]
+)
+def test_s13_whatever_happened_no_more_than_the_cap_is_allowed(
+    story: list[tuple[str, int, bool]],
+) -> None:
+    """Also not what was only hoped for under a higher one."""
+    ceiling = Ceiling(8)
+    for what, number, told in story:
+        match what:
+            case "a":
+                ceiling.accepted(number, ceiling.epoch)
+            case "r":
+                ceiling.refused(number, number, 0.5, known=told)
+            case "l":
+                ceiling.look(number, settled=told)
+            case _:
+                ceiling.resize(number)
+        assert 1 <= ceiling.allowed <= ceiling.cap
 
 
 def test_patience_grows_by_the_same_each_time() -> None:

@@ -143,6 +143,32 @@ async def test_s13_on_the_real_clock(rate: float) -> None:
     assert times[-1] - times[0] < 1.9
 
 
+async def tuned(rates: Sequence[float | None]) -> list[float]:
+    """Start as much as each rate lets out in a while, one rate after the other."""
+    pacer, times = Pacer(rates[0]), []
+    loop = asyncio.get_running_loop()
+    for rate in rates:
+        pacer.tune(rate)
+        for _ in range(1 if rate is None else max(1, int(rate * 0.3))):
+            await pacer.start()
+            times.append(loop.time())
+    return times
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.95, 5, 50, 200, 1000])
+def test_s13_to_tune_lets_nothing_out_at_once(rate: float) -> None:
+    """The same rate again, or another one by a hair: no second holds more than it allows."""
+    again = run(tuned([rate] * 12))
+    assert worst_second(again) <= most(rate)
+    hairs = run(tuned([rate - 0.0001 * number for number in range(12)]))
+    assert worst_second(hairs) <= most(rate)
+
+
+def test_s13_a_rate_that_was_off_begins_at_its_own_pace() -> None:
+    """And what is turned off holds nobody."""
+    assert len(run(tuned([5.0, None, 5.0, None]))) == 4
+
+
 async def test_no_rate_is_no_pace() -> None:
     """Without --rate nothing waits."""
     loop = asyncio.get_running_loop()
