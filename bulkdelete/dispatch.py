@@ -205,7 +205,7 @@ class Dispatcher:
             if not cleared:
                 self._withdraw(job)
                 raise
-            reply = Lost(_INTERRUPTED, sent=True)
+            reply = Lost(_INTERRUPTED, sent=True, abandoned=True)
         finally:
             self.posting.discard(worker)
         if since is None:

@@ -326,7 +326,7 @@ class _Asker:
 
     async def _once(self, kind: Kind, identifier: str) -> Look:
         turn = await self._depart()
-        abandoned = False
+        abandoned = True  # who is called off meanwhile leaves the server at work on it
         try:
             reply = await self._client.get(self._probe.query(kind, identifier))
             abandoned = isinstance(reply, Lost) and reply.abandoned

@@ -86,8 +86,8 @@ SABOTEURS = (
     Saboteur(
         "cut-off request called unsent",
         "dispatch.py",
-        "reply = Lost(_INTERRUPTED, sent=True)",
-        "reply = Lost(_INTERRUPTED, sent=False)",
+        "reply = Lost(_INTERRUPTED, sent=True, abandoned=True)",
+        "reply = Lost(_INTERRUPTED, sent=False, abandoned=True)",
         ("tests/simulation/test_simulation.py",),
     ),
     Saboteur(
