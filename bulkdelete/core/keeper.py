@@ -63,8 +63,10 @@ def unfit(info: Mapping[str, object]) -> str | None:
         return f"is too old ({version}): 5.0 or later is needed"
     if str(info.get("cluster_enabled", "0")) == "1":
         return "is a node of a Redis Cluster, which is not followed: name a Redis of its own"
-    if str(info.get("role", "master")) != "master":
-        return "is a replica: name the primary, or an address that follows it"
+    if not info.get("run_id"):
+        return "does not say its run_id in INFO: a restart of it would not be noticed"
+    if str(info.get("role", "unknown")) != "master":
+        return "is a replica, or says no role: name the primary, or an address that follows it"
     return None
 
 

@@ -19,6 +19,8 @@ local count, wanted = tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+-- Two lives of a server that does not say which it is would be one.
+if not run then return redis.error_reply('ERR INFO says no run_id') end
 
 local stored = redis.call('GET', KEYS[1])
 local state = stored and cjson.decode(stored)

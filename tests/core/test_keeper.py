@@ -47,16 +47,19 @@ def test_what_is_no_address(text: str) -> None:
 @pytest.mark.parametrize(
     ("info", "word"),
     [
-        ({"redis_version": "7.0.15", "role": "master", "cluster_enabled": 0}, None),
-        ({"redis_version": "5.0"}, None),
+        ({"redis_version": "7.0.15", "role": "master", "run_id": "a", "cluster_enabled": 0}, None),
+        ({"redis_version": "5.0", "role": "master", "run_id": "a"}, None),
         ({"redis_version": "4.0.14"}, "too old"),
         ({}, "too old"),
-        ({"redis_version": "7.0", "role": "slave"}, "replica"),
+        ({"redis_version": "7.0", "run_id": "a", "role": "slave"}, "replica"),
+        ({"redis_version": "7.0", "run_id": "a"}, "says no role"),
+        ({"redis_version": "7.0", "role": "master"}, "run_id"),
+        ({"redis_version": "7.0", "role": "master", "run_id": ""}, "run_id"),
         ({"redis_version": "7.0", "cluster_enabled": 1}, "Cluster"),
     ],
 )
 def test_what_cannot_keep_slots(info: dict[str, object], word: str | None) -> None:
-    """Too old, one that only follows another, and a part of a cluster."""
+    """Too old, one that only follows another, a part of a cluster, one that says not who it is."""
     found = unfit(info)
     assert found is None if word is None else word in str(found)
 

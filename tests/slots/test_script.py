@@ -158,6 +158,18 @@ def one_server() -> Iterator[RedisServer]:
         yield stack.enter_context(redis_server(Path(place)))
 
 
+def test_s13_a_server_that_does_not_say_who_it_is_keeps_no_slots(one_server: RedisServer) -> None:
+    """A restart of it would not be noticed."""
+    asks = redis.Redis(port=one_server.port, socket_timeout=20)
+    asks.flushall()
+    nameless = script().replace("'run_id:' ..", "'redis_version:' ..")
+    asks.set(_CLOCK, 1_000)
+    asks.set(_RUN, "abc")
+    with pytest.raises(redis.ResponseError, match="run_id"):
+        asks.eval(nameless, 1, _KEY, *Ask(1, 1, 1, 10.0, {}, {}).words("a", TERMS))
+    assert not asks.exists(_KEY)
+
+
 def test_s13_the_script_does_what_the_model_does(one_server: RedisServer) -> None:
     """In any order of what parties say, hear and do not hear, and of what the server forgets."""
     Slots.server = one_server
