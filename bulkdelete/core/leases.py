@@ -105,6 +105,7 @@ class Book:
     _held: dict[int, _Slot] = field(default_factory=dict)
     _out: set[int] = field(default_factory=set)
     _going: dict[int, int] = field(default_factory=dict)
+    _known: dict[int, int] = field(default_factory=dict)
     _exchange: int = 0
     _word: int = 0
     _said: int = 0
@@ -202,16 +203,31 @@ class Book:
         for number, stamp in ask.given.items():
             if self._going.get(number) == stamp:
                 del self._going[number]
+        stale = self._stale(ask, told)
+        self._going |= stale
         till, before = sent + self.terms.lease, self._held
         self._held = {
             number: _Slot(stamp, till, before[number].since)
             if number in before and before[number].stamp == stamp
             else _Slot(stamp, till, now)
             for number, stamp in told.held.items()
-            if self._going.get(number) != stamp  # it was released meanwhile
+            if self._going.get(number) != stamp  # it was released meanwhile, or is stale
         }
+        self._known |= {number: slot.stamp for number, slot in self._held.items()}
         fresh = sum(stamp == ask.exchange for stamp in told.held.values())
         self._said = max(0, ask.wanted - fresh)
         self._at = now
         self.others = told.others > 0 or self._word >= ask.exchange
         self.hold = now + told.hold if told.hold else 0.0
+
+    def _stale(self, ask: Ask, told: Told) -> dict[int, int]:
+        """Return what is ours there only by a claim that came late: it is another's meanwhile.
+
+        An exchange that was given up here may be heard by a server that forgot who holds what. Its
+        claim of a holding that was given back since keeps out who really has the slot by now.
+        """
+        return {
+            number: stamp
+            for number, stamp in told.held.items()
+            if ask.held.get(number) != stamp and stamp <= self._known.get(number, 0)
+        }

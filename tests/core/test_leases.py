@@ -293,6 +293,33 @@ def test_at_the_end_all_goes_back() -> None:
     assert mine.take(1.0) == (1, 1)
 
 
+def test_s13_a_claim_that_comes_late_to_a_redis_that_forgot_is_given_back() -> None:
+    """What was given back before is another's by now, though the server takes it for ours."""
+    mine = book(s0=1, s1=1)
+    mine.ask(1.0, 0)  # it claims both, and is held up on its way
+    mine.others = True
+    mine.make_way()
+    again = mine.ask(2.0, 0)
+    assert again.given == {0: 1, 1: 1}
+    mine.hear(again, Told(0.0, 0, {}), 2.0, 2.0)
+    mine.hear(mine.ask(3.0, 1), Told(89.0, 0, {0: 1, 1: 1}), 3.0, 3.0)
+    assert mine.take(3.0) is None
+    assert mine.due(3.0, 1) == 0.0
+    last = mine.ask(4.0, 1)
+    assert (last.held, last.given) == ({}, {0: 1, 1: 1})
+    mine.hear(last, Told(0.0, 0, {0: last.exchange}), 4.0, 4.0)
+    assert mine.take(4.0) == (0, last.exchange)
+
+
+def test_what_a_lost_answer_granted_is_taken_also_after_a_later_one() -> None:
+    """Nobody heard of it here, so nobody gave it back: it is ours."""
+    mine = book(s0=1)
+    lost = mine.ask(1.0, 2)
+    ask = mine.ask(2.0, 1)
+    mine.hear(ask, Told(0.0, 0, {0: 1, 1: lost.exchange}), 2.0, 2.0)
+    assert [mine.take(2.0), mine.take(2.0)] == [(1, lost.exchange), (0, 1)]
+
+
 @given(
     st.lists(
         st.one_of(
