@@ -82,6 +82,8 @@ def connection(keeper: Keeper) -> "Redis":
         username=keeper.user,
         password=keeper.password,
         ssl=keeper.tls,
+        protocol=2,  # redis-py's own would begin with HELLO, which Redis 5 does not know
+        socket_keepalive=True,  # who only listens would not notice that the other end is gone
         socket_timeout=ANSWER_SECONDS,
         socket_connect_timeout=ANSWER_SECONDS,
         # When and whether again is decided here: an exchange is not to be made twice unseen.
@@ -289,11 +291,21 @@ class LeasedSlots:
                 told = await self._said(ask)
             except _failures():
                 self._lost = True
+                await self._hang_up()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._lost = False
             self._book.hear(ask, told, sent, now())
             self._serve()
+
+    async def _hang_up(self) -> None:
+        """Come to the same address anew: who answers there may be another by now.
+
+        A primary that became a replica closes no connection; it refuses whatever it is told.
+        """
+        self._listening.clear()
+        with suppress(*_failures()):
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
 
     async def _something(self) -> bool:
         """Wait until there is something to say; False at the end."""
@@ -319,7 +331,7 @@ class LeasedSlots:
                     await heard.subscribe(self._key)
                     await heard.get_message(timeout=ANSWER_SECONDS)  # that it is done
                     self._listening.set()
-                    while True:
+                    while self._listening.is_set():
                         message = await heard.get_message(timeout=self._terms.renew)
                         if message is not None:
                             self._heard(bytes(message["data"]).decode("ascii", "replace"))

@@ -281,6 +281,27 @@ async def test_s13_a_failover_to_a_stale_replica_is_noticed(
             assert clock() - began >= TERMS.lease
 
 
+async def test_s13_a_primary_that_became_a_replica_is_left(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    """It closes no connection, and refuses: who comes anew is led to the new one."""
+    place = tmp_path / "new"
+    place.mkdir()
+    server.known("h", "a")
+    with redis_server(place) as new:
+        async with (
+            relay(server.port) as way,
+            LeasedSlots(way.keeper, "h", "a", 2, TERMS) as mine,
+        ):
+            lease = await soon(mine)
+            way.target = new.port  # for who comes from now on
+            server.command("REPLICAOF", "127.0.0.1", str(new.port))
+            await soon(mine)
+            assert lease.good()
+            channel = leased_module.key_of("h", "a")
+            await until(lambda: new.command("PUBSUB", "NUMSUB", channel).split()[1] == b"1")
+
+
 async def test_a_redis_that_stands_still_for_a_moment_costs_nothing(
     server: RedisServer, leased: Leasing
 ) -> None:
