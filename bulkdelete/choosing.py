@@ -103,21 +103,24 @@ async def _make(
 
 
 async def _made_meanwhile(intake: "Intake", wish: "Wish", run: "RunDir") -> "RunDir | Report":
-    """Go on with the run that another process made while this one was planning the same."""
+    """Go on with the run that another process made while this one was planning the same.
+
+    Any other run is not sent: what was said to this command, as its approval, is not said of that.
+    """
     found = await asyncio.to_thread(runs.load, run)
     same = partial(intake.same, wish, found)
     now = time.time()
     course = await runs.course(found, same, intake.settings, now, again=False, abandon=False)
     if course is runs.Course.FINISHED:
         return _already_finished(found)
-    if course is runs.Course.NEW:
-        raise BusyError(
-            "busy",
-            f"another process made a run of this input just now ({run.path}); "
-            "nothing was sent by this one",
-            "run the same command again if it is meant once more",
-        )
-    return run
+    if course is runs.Course.RESUME:
+        return run
+    raise BusyError(
+        "busy",
+        f"another process made a run of this input just now ({run.path}), and not the one that "
+        "is meant here; nothing was sent by this one",
+        "run the same command again if it is meant all the same",
+    )
 
 
 def _resuming(found: "Found") -> Resuming:

@@ -112,7 +112,9 @@ async def run(
         if isinstance(found, Report):
             told.told(Ended(found))
             return found
-        job = _job(found, found.plan(), chose, asked, not_kept(words(inputs)))
+        made = found.plan()
+        _check_meant(made, chose)
+        job = _job(found, made, chose, asked, not_kept(words(inputs)))
         return await _deliver(job, Approver(found, consent(options), chose, told.ask), told)
 
     return await _told_besides(chose, audience, body, dry_run=dry_run)
@@ -345,6 +347,19 @@ def _check_same_place(made: "Plan", settings: Settings) -> None:
             "other_environment",
             "the plan was made for another environment than this profile's; nothing was sent",
             "use the profile that the plan was made with, or make a new plan",
+        )
+
+
+def _check_meant(made: "Plan", settings: Settings) -> None:
+    """Refuse a plan that is not of what was asked for: its run may have changed since chosen."""
+    _check_same_place(made, settings)
+    bound, shard = made.bound, str(settings.shard or "")
+    meant = (shard, settings.selection.words(), settings.chunk_size)
+    if meant != (bound.shard, bound.selection, bound.chunk_size):
+        raise IntegrityError(
+            "other_plan",
+            "the run's plan is of another part of the list than is asked for; nothing was sent",
+            "run the same command again: it looks anew which run is its own",
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import bulkdelete
-from bulkdelete import events
+from bulkdelete import choosing, events
 from bulkdelete.cli import flags
 from bulkdelete.io import journal
 from bulkdelete.options import RunOptions
@@ -114,6 +114,35 @@ async def test_run_resumes_and_refuses_as_the_command_does(
     nothing = await again(yes=True)
     assert nothing.reason is not None
     assert nothing.reason.code == "already_finished"
+
+
+@pytest.mark.parametrize(
+    "other", [{"shard": "1/2"}, {"limit": 7}, {"endpoint": "http://127.0.0.1:9"}]
+)
+async def test_a_run_that_another_took_the_place_of_is_not_sent(
+    program: Program,
+    emulate: Emulate,
+    monkeypatch: pytest.MonkeyPatch,
+    other: dict[str, Any],
+) -> None:
+    """Between the choice of a run directory and its sending, it came to hold something else."""
+    emulator = await emulate()
+    path, _ = program.ids(20)
+    place = program.place / "here"
+    chosen = choosing.choose
+    common: Any = {"endpoint": program.url, "run_dir": place}
+
+    async def replaced(*args: Any, **more: Any) -> Any:  # noqa: ANN401 - what it stands for takes
+        found = await chosen(*args, **more)
+        place.rename(program.place / "aside")
+        await bulkdelete.plan(path, **common | {"account_id": ACCOUNT} | other)
+        return found
+
+    monkeypatch.setattr(choosing, "choose", replaced)
+    with pytest.raises(bulkdelete.IntegrityError, match="nothing was sent") as refused:
+        await bulkdelete.run(path, credentials=WHO, yes=True, max_deletes=20, **common)
+    assert refused.value.code == ("other_host" if "endpoint" in other else "other_plan")
+    assert emulator.state.stats()["requests"] == 0
 
 
 async def test_cancelling_drains(program: Program, emulate: Emulate) -> None:

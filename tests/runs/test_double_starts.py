@@ -1,6 +1,7 @@
 """The same command, started twice at once: one list, one run, each ID once."""
 
 import asyncio
+import json
 import sys
 
 import pytest
@@ -8,14 +9,14 @@ import pytest
 from tests.conftest import Emulate, Ended, Program, times_acted
 
 _MEANWHILE = """
-import os, subprocess, sys
+import json, os, subprocess, sys
 surroundings = dict(os.environ)  # before the passcode is taken out of them
 from bulkdelete import intake
 from bulkdelete.cli import main
 plan = intake.Intake.plan
 async def slow(self, wish):
     made = await plan(self, wish)
-    words = [sys.executable, "-m", "bulkdelete", *sys.argv[2:], *sys.argv[1].split()]
+    words = [sys.executable, "-m", "bulkdelete", *json.loads(sys.argv[1])]
     subprocess.run(words, env=surroundings, stdout=subprocess.DEVNULL)
     return made
 intake.Intake.plan = slow
@@ -23,11 +24,17 @@ main(sys.argv[2:])
 """
 
 
-async def while_planning(program: Program, other: str, *words: object) -> Ended:
-    """Run a command; while it plans, the same with `other` added runs from beginning to end."""
+async def while_planning(program: Program, more: str, *words: object) -> Ended:
+    """Run a command; while it plans, the same with `more` added runs from beginning to end."""
+    same = [*program.sending("run", *words), "--json"]
+    return await meanwhile(program, [*same, *more.split()], *same)
+
+
+async def meanwhile(program: Program, other: list[object], *words: object) -> Ended:
+    """Run a command; while it plans, the `other` runs from beginning to end."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _MEANWHILE, other, *map(str, program.sending("run", *words))),
-        "--json",
+        *(sys.executable, "-c", _MEANWHILE, json.dumps(list(map(str, other)))),
+        *map(str, words),
         cwd=program.place,
         env=program.environment(),
         stdout=asyncio.subprocess.PIPE,
@@ -71,6 +78,24 @@ async def test_x1_again_started_twice_is_one_new_run(program: Program, emulate: 
     ended = await while_planning(program, "", path, "--again")
     assert (ended.code, ended.json["reason"]["code"]) == (0, "already_finished")
     assert times_acted(emulator) == dict.fromkeys(ids, 2)
+
+
+@pytest.mark.parametrize("other", [(), ("--shard", "0/2"), ("--chunk-size", "7")])
+async def test_x1_a_plan_of_something_else_that_was_made_meanwhile(
+    program: Program, emulate: Emulate, other: tuple[str, ...]
+) -> None:
+    """What is approved here is not what somebody else looks at; the next start is right."""
+    emulator = await emulate()
+    path = program.write(
+        "list.csv", "identity,country", *(f"u{n},{'DE' * (n < 4)}" for n in range(40))
+    )
+    look: list[object] = ["plan", path, *other, "--endpoint", program.url, "--json"]
+    words = program.sending("run", path, "--where", "country=DE", "--json")
+    ended = await meanwhile(program, look, *words)
+    assert (ended.code, ended.json["reason"]["code"]) == (7, "busy"), ended.err
+    assert not emulator.state.profiles.times["identity"]
+    assert (await program(*words)).code == 0
+    assert times_acted(emulator) == {f"u{number}": 1 for number in range(4)}
 
 
 async def test_x1_two_starts_at_the_same_moment(program: Program, emulate: Emulate) -> None:
