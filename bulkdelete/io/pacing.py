@@ -6,7 +6,8 @@ followed at once by the next, two lots are still within a twentieth.
 
 What may start does not always start then: a connection has to be made, or the process is frozen.
 So a start is good for a while only: as long as it could not, together with those after it, make
-more in any second than `most`.
+more in any second than `most`. Below one a second it is good for half as long: two starts are then
+more than a second apart, by what the network may take of it.
 """
 
 import asyncio
@@ -51,7 +52,9 @@ class Pacer:
             self._limiter = AsyncLimiter(self._lot, self._lot / even)
             # A new bucket is empty: what the old one let out last is not in it.
             self._not_before = self._last + self._lot / even
-            self._good_for = most(rate) / even - 1.0 if self._lot == 1 else _LOT_SECONDS
+            self._good_for = _LOT_SECONDS if self._lot > 1 else most(rate) / even - 1.0
+            if rate < 1.0:
+                self._good_for = max(_LEAST_SECONDS, self._good_for / 2)
         self._left = 0
         self._stale_at = 0.0
         if self._waiting is not None:

@@ -228,6 +228,21 @@ def test_s13_starts_that_are_late_do_not_meet(rate: float, delays: list[float]) 
     assert worst_second(sorted(times)) <= most(rate)
 
 
+@pytest.mark.parametrize("per_minute", [15, 30, 55, 59])
+def test_s13_below_one_a_second_there_is_slack_for_the_network(per_minute: int) -> None:
+    """One leaves as late as it may, the next at once: they are more than a second apart."""
+
+    async def late() -> list[float]:
+        pacer, loop = Pacer(per_minute / 60), asyncio.get_running_loop()
+        await asyncio.sleep(await pacer.start() - loop.time())
+        first = loop.time()
+        await pacer.start()
+        return [first, loop.time()]
+
+    first, second = run(late())
+    assert second - first >= 1.0 + (60 / per_minute - 1) / 2 - 0.001
+
+
 def test_what_may_start_is_good_for_a_while_only() -> None:
     """So long that it could not bunch with the next: at a low rate generous, at a high one not."""
 
@@ -235,5 +250,5 @@ def test_what_may_start_is_good_for_a_while_only() -> None:
         return await Pacer(rate).start() - asyncio.get_running_loop().time()
 
     found = [run(good_for(rate)) for rate in (0.5, 1.0, 20.0, 1000.0)]  # type: ignore[arg-type]
-    assert found == pytest.approx([1.0, 1.0, 0.05, 0.025], abs=0.001)
+    assert found == pytest.approx([0.5, 1.0, 0.05, 0.025], abs=0.001)
     assert math.isinf(run(good_for(None)))  # type: ignore[arg-type]
