@@ -432,7 +432,7 @@ def _check_against_profile(
         )
     if by_flag or len(found) == 1:
         return
-    if one.place and found[0] != said:
+    if one.place and str(found[0]) != str(said):  # a place, without who asks there
         raise UsageError(
             "two_places",
             f"{variable} in the environment contradicts {where}; nothing was sent",

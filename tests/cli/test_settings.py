@@ -161,6 +161,16 @@ def test_s15_the_password_of_the_slots_shows_nowhere(tmp_path: Path) -> None:
         resolve({"slots": url, "slots_password_file": str(secret)}, {}, {})
 
 
+def test_s15_a_variable_may_add_who_asks_for_the_slots() -> None:
+    """The same Redis is no other place because the file holds no password."""
+    variable = {"BULKDELETE_SLOTS": "redis://us:hush-hush@h:6379/1"}
+    slots = resolve({}, variable, {"slots": "redis://h/1"}).slots
+    assert slots is not None
+    assert (slots.user, slots.password) == ("us", "hush-hush")
+    with pytest.raises(UsageError, match="contradicts"):
+        resolve({}, variable, {"slots": "redis://h/2"})
+
+
 def test_slots_that_two_places_keep_are_refused() -> None:
     """Whoever asks another Redis would not be counted."""
     with pytest.raises(UsageError, match="contradicts"):
