@@ -120,7 +120,7 @@ class Dispatcher:
                 self._withdraw(job)
                 return Withdrawn()
             abandoned = isinstance(reply, Lost) and reply.abandoned
-            verdict = self.target.decode(reply, job.piece.ids, self.trusted)
+            verdict = self._judged(job, reply)
             self.trusted = self.trusted or _accepts(job, verdict)
             self.turns.observe(turn, verdict)
             self._record(job, verdict, reply, seconds)
@@ -216,6 +216,30 @@ class Dispatcher:
         self.meter.spend("server", ended - since)
         return reply, ended - since
 
+    def _judged(self, job: "Job", reply: Reply) -> Verdict:
+        """Judge a reply; what a target cannot judge, or judges so that it cannot be, is in doubt.
+
+        It may have been written by others, and the outcome has to come on record all the same.
+        """
+        piece = job.piece
+        try:
+            verdict = self.target.decode(reply, piece.kind, piece.ids, self.trusted)
+            if _can_be(verdict, len(piece.ids)):
+                return verdict
+            wrong = type(verdict).__name__
+        except Exception as error:  # noqa: BLE001 - its words may hold IDs
+            wrong = type(error).__name__
+        _log.warning("answer.unjudged", chunk=piece.span.seq, error=wrong)
+        return Ambiguous("answer_unjudged")
+
+    def _fingerprint(self, job: "Job", verdict: Verdict, answer: Answer) -> str:
+        """Return the hash of an answer; "" for one that names IDs, which it could be tried for."""
+        named = self.target.names_ids or isinstance(verdict, Partial)
+        if not named and not isinstance(verdict, Accepted):
+            text = answer.body.decode("utf-8", "replace")
+            named = any(one in text for one in job.piece.ids)
+        return "" if named else _hash(answer.body)
+
     def _record(self, job: "Job", verdict: Verdict, reply: Reply, seconds: float) -> None:
         name, reason, bad = _named(job, verdict)
         if name == "abort" and isinstance(reply, Lost):
@@ -228,7 +252,7 @@ class Dispatcher:
                 reason=reason,
                 bad=bad,
                 status=answer.status if answer else 0,
-                body=_hash(answer.body) if answer else "",
+                body=self._fingerprint(job, verdict, answer) if answer else "",
                 ms=round(seconds * 1000, 3),
             )
         )
@@ -267,6 +291,14 @@ class Dispatcher:
 def _hash(body: bytes) -> str:
     # Nearly all answers of a run are the same.
     return hashlib.sha256(body).hexdigest()[:16]
+
+
+def _can_be(verdict: object, count: int) -> bool:
+    """Tell whether that is a verdict on so many IDs: those it rejects are some of them, once."""
+    if isinstance(verdict, Partial):
+        named = set(verdict.rejected)
+        return bool(named) and len(named) == len(verdict.rejected) and named <= set(range(count))
+    return isinstance(verdict, Verdict)
 
 
 def _note_hint(job: "Job", reply: Reply, verdict: Verdict) -> None:

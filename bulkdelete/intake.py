@@ -17,7 +17,6 @@ from bulkdelete import planning, runs
 from bulkdelete.core import guards
 from bulkdelete.core.anomaly import Night, check_anomaly
 from bulkdelete.core.plan import Plan, changes
-from bulkdelete.core.target import is_loopback
 from bulkdelete.core.urls import MASK, Url, url_of
 from bulkdelete.errors import BulkdeleteError, UsageError
 from bulkdelete.io import files, source
@@ -227,9 +226,8 @@ def not_kept(inputs: Sequence[str]) -> tuple[str, ...]:
 
 def refuse_emulator(settings: Settings) -> None:
     """Refuse the emulator's account at a real host, before anything is planned."""
-    host = (settings.host or "http://localhost").split("//")[1].rsplit(":", 1)[0].strip("[]")
-    if settings.account == "EMULATOR" and not is_loopback(host):
-        raise UsageError("emulator_credentials", "EMULATOR credentials go to loopback only")
+    if settings.host is not None:
+        guards.check_account(settings.account, settings.host)
 
 
 def check_region(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from bulkdelete import targets
 from bulkdelete.concluding import bug, refusal
 from bulkdelete.errors import BulkdeleteError, UsageError
 from bulkdelete.events import Ended, Event
@@ -32,8 +33,11 @@ class Outlets:
         self._metrics = _begun(lambda: _metrics(settings))
         self._telemetry = _begun(_telemetry) if settings.otel else None
         asked = settings.notify or settings.heartbeat
-        hidden = (settings.target.account_variable, settings.target.secret_variable)
-        self._notices = Notices(settings.notify, settings.heartbeat, hidden) if asked else None
+        self._notices = (
+            Notices(settings.notify, settings.heartbeat, targets.secrets_of(settings.target))
+            if asked
+            else None
+        )
         self._ended = self._signalled = False
 
     @property

@@ -180,11 +180,17 @@ class ThisMachine:
         """Share the account's slots with all processes of this machine, or of many."""
         return shared(self.job.settings.slots, host, account, count)
 
-    def client(self, host: str, headers: dict[str, str]) -> Client:
+    def client(self, host: str, credentials: "Credentials") -> Client:
         """Make the one thing that can send."""
         settings = self.job.settings
-        # How many of the connections are used is the gate's to say.
-        return Client(host, headers, timeout=settings.timeout, connections=MOST_IN_FLIGHT)
+        return Client(
+            host,
+            settings.target.headers(credentials.account, credentials.passcode),
+            account=credentials.account,
+            timeout=settings.timeout,
+            connections=MOST_IN_FLIGHT,  # how many of them are used is the gate's to say
+            max_answer=settings.target.max_answer,
+        )
 
     def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Read the input again, from a place before which all is settled."""

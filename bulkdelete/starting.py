@@ -106,8 +106,8 @@ class World(Protocol):
         """Return the account's slots."""
         ...
 
-    def client(self, host: str, headers: "dict[str, str]") -> OpenTransport:
-        """Return what can send to one host."""
+    def client(self, host: str, credentials: "Credentials") -> OpenTransport:
+        """Return what can send to one host, in the name of an account."""
         ...
 
     def chunks(self) -> "AsyncGenerator[Chunk, None]":
@@ -196,6 +196,7 @@ class Start:
                 "the credentials are of another account than the plan's; nothing was sent",
                 "use the plan's account, or make a new plan",
             )
+        guards.check_account(self.plan.bound.account, self.plan.bound.host or "")
         await self.world.check_bound()
         settings = self.settings
         guards.check_size(self.plan.whole, settings.max_deletes, settings.expect_count)
@@ -218,9 +219,7 @@ class Start:
             raise UsageError("credentials", "without credentials nothing is sent")
         meter, pacer = Meter(settings.cap), Pacer(settings.rate)
         slots = self.world.slots(host, credentials.account, settings.cap)
-        client = self.world.client(
-            host, settings.target.headers(credentials.account, credentials.passcode)
-        )
+        client = self.world.client(host, credentials)
         linger = min(settings.timeout, ABANDONED_SECONDS)
         turns = Turns(Gate(settings.cap), slots, self.world.draw, linger)
         sender = self._sender(

@@ -172,6 +172,7 @@ async def _round(  # noqa: PLR0913, PLR0917 - the wiring itself
     client = Client(
         host,
         settings.target.headers(credentials.account, credentials.passcode),
+        account=credentials.account,
         timeout=settings.timeout,
         connections=settings.cap,
     )

@@ -47,6 +47,7 @@ def doctor(
         client = Client(
             settings.host or "",
             target.headers(credentials.account, credentials.passcode),
+            account=credentials.account,
             timeout=20.0,
             connections=1,
         )

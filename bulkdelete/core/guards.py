@@ -5,10 +5,12 @@ A guard that cannot decide refuses: so comparisons ask for what must hold, and N
 
 from collections import Counter
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bulkdelete.core.damage import RULES
 from bulkdelete.core.model import State
 from bulkdelete.core.plan import SHORT_DIGEST
+from bulkdelete.core.target import is_loopback
 from bulkdelete.errors import GuardError, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +39,13 @@ RAMP_FROM = 1000
 RAMP_PERCENT = 1
 
 _FIRST_ONES = 5
+_EMULATOR_ACCOUNT = "EMULATOR"
+
+
+def check_account(account: str | None, url: str) -> None:
+    """Refuse the emulator's account at a host that is not this machine."""
+    if account == _EMULATOR_ACCOUNT and not is_loopback(urlsplit(url).hostname or ""):
+        raise UsageError("emulator_credentials", "EMULATOR credentials go to loopback only")
 
 
 def check_size(counts: "Counts", max_deletes: int | None, expect: int | None) -> None:

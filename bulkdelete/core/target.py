@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from bulkdelete.core.shapes import Shape
 
 MAX_ANSWER = 65_536
-"""Bytes of an answer that are read; a real one has about 25."""
+"""Bytes of an answer that are read, unless a target says more; a real one has about 25."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -69,9 +69,10 @@ class Target:
     requests in flight per account, and `per_minute` that of requests started in a minute, where
     there is one. `unlike` are shapes that no ID of a kind has; `fault` says in one word why an ID
     cannot be of its kind. `account_variable` and `secret_variable` are where the environment says
-    who asks; `headers` makes the headers of these two. Without a `probe` nobody can ask it for a
-    profile, for the reason `no_probe`. `emulator` names its look-alike
-    (a `Dialect` of the emulator, or what makes one), as "module:name".
+    who asks; `headers` makes the headers of these two. `max_answer` are the bytes of an answer that
+    are read; `names_ids` says that its answers name IDs, so that not even their hash is kept.
+    Without a `probe` nobody can ask it for a profile, for the reason `no_probe`. `emulator` names
+    its look-alike (a `Dialect` of the emulator, or what makes one), as "module:name".
     """
 
     name: str
@@ -84,10 +85,12 @@ class Target:
     account_variable: str
     secret_variable: str
     encode: "Callable[[Kind, Sequence[str]], bytes]"
-    decode: "Callable[[Reply, Sequence[str], bool], Verdict]"
+    decode: "Callable[[Reply, Kind, Sequence[str], bool], Verdict]"
     headers: "Callable[[str, str], dict[str, str]]"
     columns: Names = NAMES
     per_minute: int | None = None
+    max_answer: int = MAX_ANSWER
+    names_ids: bool = False
     unlike: "Mapping[Kind, tuple[Shape, ...]]" = field(default_factory=dict)
     fault: "Callable[[Kind, str], str | None] | None" = None
     dashboard: "Callable[[str], str | None]" = lambda _: None
@@ -102,6 +105,8 @@ class Target:
             raise ValueError(f"a target takes 1..{MAX_IDS_PER_CHUNK} IDs, one request at least")
         if self.per_minute is not None and self.per_minute < 1:
             raise ValueError("a target takes one request a minute at least, or any number")
+        if self.max_answer < 1:
+            raise ValueError("of an answer to a target one byte is read at least")
         if not self.kinds or not self.regions or not self.delete_path.startswith("/"):
             raise ValueError("a target has a kind of ID, a region, and a path from the root on")
         if any(not url.startswith("https://") for url in self.regions.values()):
@@ -143,8 +148,9 @@ def judged(
     *,
     trusted: bool,
     hint: "Callable[[Mapping[str, Sequence[str]]], float | None] | None" = None,
+    most: int = MAX_ANSWER,
 ) -> Verdict:
-    """Judge what came back; `success` judges the JSON value of a whole 2xx.
+    """Judge what came back; `success` judges the JSON value of a whole 2xx of `most` bytes.
 
     `trusted`: this process start already saw an acceptance, so the other side is the API; before
     that (the canary) HTML, a 404 or a connection cut in its handshake means that it is not. `hint`
@@ -153,7 +159,7 @@ def judged(
     if isinstance(reply, Lost):
         return _lost(reply, trusted=trusted)
     if reply.status in _SUCCESSES:
-        return _success(reply, success, trusted=trusted)
+        return _success(reply, success, trusted=trusted, most=most)
     return by_status(reply.status, reply, trusted=trusted, hint=hint)
 
 
@@ -188,11 +194,11 @@ def by_status(
 
 
 def _success(
-    reply: Answer, success: "Callable[[Any, Answer], Verdict]", *, trusted: bool
+    reply: Answer, success: "Callable[[Any, Answer], Verdict]", *, trusted: bool, most: int
 ) -> Verdict:
     if not reply.complete:
         return Ambiguous("answer_cut")
-    answer = json_value(reply)
+    answer = json_value(reply, most)
     if answer is None:
         if not trusted and _is_html(reply):
             return Abort("not_the_api", acted=True)
@@ -205,11 +211,12 @@ def _is_html(reply: Answer) -> bool:
     return any("html" in kind.lower() for kind in kinds) or reply.body.lstrip()[:1] == b"<"
 
 
-def json_value(reply: Answer) -> "Mapping[str, Any] | Sequence[Any] | None":
+def json_value(reply: Answer, most: int = MAX_ANSWER) -> "Mapping[str, Any] | Sequence[Any] | None":
     """Return the whole body as a JSON object or array, None when it is not exactly one."""
-    if not reply.complete or len(reply.body) > MAX_ANSWER:
+    size = len(reply.body)
+    if not reply.complete or size > most:
         return None
-    return _value(reply.body)
+    return _kept_value(reply.body) if size <= _ALIKE else _value(reply.body)
 
 
 def json_object(reply: Answer) -> "Mapping[str, Any] | None":
@@ -218,9 +225,16 @@ def json_object(reply: Answer) -> "Mapping[str, Any] | None":
     return value if isinstance(value, dict) else None
 
 
+_ALIKE = 1024
+"""Bytes up to which nearly all answers of a run are the same; a longer one names what it is for."""
+
+
 @lru_cache(maxsize=4)
+def _kept_value(body: bytes) -> "Mapping[str, Any] | Sequence[Any] | None":
+    return _value(body)
+
+
 def _value(body: bytes) -> "Mapping[str, Any] | Sequence[Any] | None":
-    # Nearly all answers of a run are the same.
     try:
         value = _decoder.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):

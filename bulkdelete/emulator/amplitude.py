@@ -17,6 +17,7 @@ class _Body(msgspec.Struct):
     user_ids: _User | msgspec.UnsetType = msgspec.UNSET
     amplitude_ids: _Theirs | msgspec.UnsetType = msgspec.UNSET
     ignore_invalid_id: str | bool = False
+    include_mapped_user_ids: str | bool = False
 
 
 _DECODER: Final = msgspec.json.Decoder(_Body)
@@ -35,9 +36,15 @@ def read(body: bytes) -> Order | Refusal:
         order = Order("identity", users)
     else:
         order = Order("guid", [str(one) for one in theirs or ()])
-    if len(order.ids) > _MOST or str(asked.ignore_invalid_id).lower() != "true":
+    if len(order.ids) > _MOST or not _is_true(asked.ignore_invalid_id):
         return Refusal("Too many IDs, or ignore_invalid_id is not true")
+    if order.kind == "identity" and not _is_true(asked.include_mapped_user_ids):
+        return Refusal("include_mapped_user_ids is not true, and nobody would be named")
     return order
+
+
+def _is_true(said: str | bool) -> bool:  # noqa: FBT001 - as it is in JSON
+    return str(said).lower() == "true"
 
 
 def _authorised(headers: Mapping[str, str], account: str, secret: str) -> bool:
@@ -47,17 +54,30 @@ def _authorised(headers: Mapping[str, str], account: str, secret: str) -> bool:
 
 def _success(order: Order, unknown: Sequence[str]) -> bytes:
     """Return the job of the day; with those that are not there, where there are such."""
+    gone = set(unknown)
     job: dict[str, Any] = {
         "day": "2026-12-08",
         "status": "staging",
         "amplitude_ids": [
-            {"amplitude_id": number, "requested_on_day": "2026-11-25", "requester": "bulkdelete"}
-            for number in range(len(order.ids) - len(unknown))
+            _whose(order.kind, number, one)
+            | {"requested_on_day": "2026-11-25", "requester": "bulkdelete"}
+            for number, one in enumerate(order.ids, _FIRST)
+            if one not in gone
         ],
     }
     if unknown:
         job["invalid_ids"] = list(unknown)
     return msgspec.json.encode([job])
+
+
+_FIRST: Final = 356_896_327_000
+"""The Amplitude ID of the first user, where one is asked for by the ID of a user."""
+
+
+def _whose(kind: str, number: int, one: str) -> dict[str, Any]:
+    if kind == "guid":
+        return {"amplitude_id": int(one)}
+    return {"amplitude_id": number, "user_id": one}
 
 
 def _failure(error: str, status: int) -> bytes:

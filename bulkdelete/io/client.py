@@ -1,8 +1,9 @@
 """The one place that can send: an aiohttp POST to one pinned URL, and nothing else.
 
-No redirect is followed, no proxy or .netrc is read, TLS is always verified, an answer is read up
-to 64 KiB and never decompressed. aiohttp's exceptions become `Lost` here: what may have left the
-machine counts as sent, unless it is certain that not a byte of the request did.
+No redirect is followed, no proxy or .netrc is read, TLS is always verified, an answer is read only
+up to the bytes that its target has, and never decompressed. aiohttp's exceptions become `Lost`
+here: what may have left the machine counts as sent, unless it is certain that not a byte of the
+request did.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
+from bulkdelete.core.guards import check_account
 from bulkdelete.core.model import HANDSHAKE_CUT, Answer, Lost, Reply
 from bulkdelete.core.target import MAX_ANSWER, is_loopback, is_private
 from bulkdelete.errors import UsageError
@@ -26,19 +28,23 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 CONNECT_SECONDS = 10.0
-_EMULATOR_ACCOUNT = "EMULATOR"
 
 
 class Client:
-    """Requests to one host with one set of credentials. Use as an async context manager."""
+    """Requests to one host with one set of credentials. Use as an async context manager.
 
-    def __init__(
+    `account` is whose they are, which the headers of some vendors do not say.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is said by its name
         self,
         base_url: str,
         headers: "Mapping[str, str]",
         *,
+        account: str,
         timeout: float,
         connections: int,
+        max_answer: int = MAX_ANSWER,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         parts = urlsplit(base_url)
@@ -47,14 +53,14 @@ class Client:
             raise UsageError("endpoint", "http:// is only for a loopback address")
         if is_private(host):
             raise UsageError("endpoint", "private and link-local addresses are refused")
-        if _EMULATOR_ACCOUNT in headers.values() and not is_loopback(host):
-            raise UsageError("emulator_credentials", "EMULATOR credentials go to loopback only")
+        check_account(account, base_url)
         self._base = base_url.rstrip("/")
         self._headers = {**headers, "Accept-Encoding": "identity", "Accept": "application/json"}
         self._timeout = aiohttp.ClientTimeout(
             total=timeout, sock_connect=min(CONNECT_SECONDS, timeout)
         )
         self._connections = connections
+        self._max_answer = max_answer
         self._tls = tls if tls is not None or parts.scheme == "http" else verifying()
 
     async def __aenter__(self) -> Self:
@@ -62,6 +68,7 @@ class Client:
             limit=self._connections,
             ssl=self._tls if self._tls is not None else True,
             resolver=PublicNames(),
+            max_answer=self._max_answer,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -105,7 +112,7 @@ class Client:
         asked = self._session.request(method, self._base + path, data=body, allow_redirects=False)
         try:
             async with await departure.of(asked) as response:
-                data, complete = await _bounded(response)
+                data, complete = await _bounded(response, self._max_answer)
                 return Answer(response.status, _names(response.raw_headers), data, complete)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return lost(error, sent=departure.left)
@@ -139,15 +146,15 @@ class _Body(aiohttp.BytesPayload):
         self._departed()
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
-    """Read at most 64 KiB of an answer; False when there was more, or it was cut."""
+async def _bounded(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
+    """Read at most so many bytes of an answer; False when there were more, or it was cut."""
     data, content = bytearray(), response.content
     try:
         while not content.at_eof() or content.exception() is not None:
             data += await content.readany()
-            if len(data) > MAX_ANSWER:
+            if len(data) > most:
                 response.close()
-                return bytes(data[:MAX_ANSWER]), False
+                return bytes(data[:most]), False
     except (aiohttp.ClientError, OSError) as error:
         if isinstance(error, TimeoutError):
             raise

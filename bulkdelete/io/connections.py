@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiohttp
 from aiohttp.connector import Connection
 
-from bulkdelete.core.target import MAX_ANSWER
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -21,15 +19,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_BYTES = 2 * MAX_ANSWER
-"""Bytes that may come for one request, whatever they are: the body's share and as much again."""
-
 
 class Connector(aiohttp.TCPConnector):
     """Never uses a connection again on which something came that nobody asked for.
 
-    What comes while a connection is idle would be taken for the answer to the next request.
+    What comes while a connection is idle would be taken for the answer to the next request. For
+    one request twice `max_answer` bytes may come, whatever they are: the body's, as many again.
     """
+
+    def __init__(self, *, max_answer: int, **more: Any) -> None:  # noqa: ANN401 - as its base
+        super().__init__(**more)
+        self._most = 2 * max_answer
 
     async def connect(
         self,
@@ -41,17 +41,17 @@ class Connector(aiohttp.TCPConnector):
         while True:
             connection = await super().connect(req, traces, timeout)
             try:
-                if await _leaves(connection):
+                if await _leaves(connection, self._most):
                     return connection
             except BaseException:  # a request that is given up meanwhile, too
                 connection.close()
                 raise
 
 
-async def _leaves(connection: Connection) -> bool:
+async def _leaves(connection: Connection, most: int) -> bool:
     """Let a request leave on this connection; False when that is no good, and is closed."""
     handler = connection.protocol
-    fresh = handler is not None and _bound(handler)
+    fresh = handler is not None and _bound(handler, most)
     for _ in range(_TURNS if fresh else 0):
         await asyncio.sleep(0)
     if not _is_open(connection):
@@ -113,8 +113,8 @@ class UnaskedError(aiohttp.ClientConnectionError):
     """Something came on a new connection before there was a request; none was sent."""
 
 
-def _bound(handler: "ResponseHandler") -> bool:
-    """Allow `MOST_BYTES` to come from now on; tell whether the connection is new."""
+def _bound(handler: "ResponseHandler", most: int) -> bool:
+    """Allow so many bytes to come from now on; tell whether the connection is new."""
     transport = handler.transport
     if transport is None:
         return False
@@ -123,7 +123,7 @@ def _bound(handler: "ResponseHandler") -> bool:
     if not isinstance(bounded, _Bounded):
         bounded = _Bounded(handler, transport)
         transport.set_protocol(bounded)
-    bounded.left = MOST_BYTES
+    bounded.left = most
     return fresh
 
 
@@ -131,7 +131,7 @@ class _Bounded(asyncio.Protocol):
     """Passes on what comes to aiohttp, and hangs up when it is too much."""
 
     def __init__(self, handler: "ResponseHandler", transport: asyncio.Transport) -> None:
-        self.left = MOST_BYTES
+        self.left = 0
         self._handler = handler
         self._transport = transport
 

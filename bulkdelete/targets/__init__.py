@@ -38,6 +38,12 @@ def names() -> list[str]:
     return sorted({*BUILT_IN, *(one.name for one in entry_points(group=GROUP))})
 
 
+def secrets_of(chosen: Target) -> frozenset[str]:
+    """Return the variables with the credentials of a target, and of each built-in one."""
+    every = (chosen, *map(find, BUILT_IN))
+    return frozenset(name for one in every for name in (one.account_variable, one.secret_variable))
+
+
 def _installed(name: str) -> object:
     found = set(entry_points(group=GROUP, name=name))
     if not found:

@@ -56,8 +56,9 @@ def headers(account: str, passcode: str) -> dict[str, str]:
     }
 
 
-def decode(reply: Reply, ids: "Sequence[str]", trusted: bool) -> Verdict:  # noqa: FBT001
+def decode(reply: Reply, kind: Kind, ids: "Sequence[str]", trusted: bool) -> Verdict:  # noqa: FBT001
     """Judge what came back for a request of `ids`; see `judged`."""
+    del kind  # an answer means the same for both
 
     def success(answer: Any, whole: Answer) -> Verdict:  # noqa: ANN401 - JSON
         if not isinstance(answer, dict):

@@ -113,7 +113,7 @@ async def posting(url: str, body: bytes, in_flight: int) -> None:
 
     numbers = count()
     headers = CLEVERTAP.headers("BENCH", "bench")
-    async with Client(url, headers, timeout=60.0, connections=in_flight) as client:
+    async with Client(url, headers, account="BENCH", timeout=60.0, connections=in_flight) as client:
         await asyncio.gather(*(work(client) for _ in range(in_flight)))
 
 

@@ -12,6 +12,7 @@ from bulkdelete.core.guards import (
     CANARY_REQUESTS,
     DOUBT_LIVES,
     FAILURES_COUNT_AFTER,
+    check_account,
     check_age,
     check_alive,
     check_digest,
@@ -29,7 +30,7 @@ from bulkdelete.core.guards import (
 from bulkdelete.core.layout import Format, Layout
 from bulkdelete.core.model import State
 from bulkdelete.core.plan import Counts
-from bulkdelete.errors import GuardError, InputError
+from bulkdelete.errors import GuardError, InputError, UsageError
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -397,3 +398,25 @@ def test_h4_signatures_of_others(
 def test_h4_who_signed_is_told() -> None:
     """The others, by name; the planner is not among them."""
     assert check_signatures(["bob", "pat@x", "ana", "bob"], "pat", 1, 1.0, 2.0) == ["ana", "bob"]
+
+
+@pytest.mark.parametrize("account", [None, "EMULATOR", "W9R-TEST"])
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://127.0.0.1:80", True),
+        ("http://[::1]:80", True),
+        ("http://localhost", True),
+        ("https://rest.iad-01.braze.com", False),
+        ("https://93.184.216.34", False),
+        ("", False),
+    ],
+)
+def test_the_emulator_s_account_stays_here(account: str | None, url: str, here: bool) -> None:
+    """It goes to this machine only, and whatever host is not certainly it is another."""
+    if account != "EMULATOR" or here:
+        check_account(account, url)
+        return
+    with pytest.raises(UsageError) as caught:
+        check_account(account, url)
+    assert caught.value.code == "emulator_credentials"

@@ -45,7 +45,7 @@ def answer(status: int, body: bytes, *, complete: bool) -> Answer:
 def judged(status: int, body: bytes = b"", *, trusted: bool = True, **names: str) -> Verdict:
     """Return the verdict on a whole answer with these headers."""
     lines = {name.replace("_", "-"): [value] for name, value in names.items()}
-    return decode(Answer(status, lines, body, complete=True), IDS, trusted)
+    return decode(Answer(status, lines, body, complete=True), Kind.IDENTITY, IDS, trusted)
 
 
 # --- encode ---
@@ -127,7 +127,7 @@ def test_the_target_is_pinned() -> None:
 @pytest.mark.parametrize("trusted", [True, False])
 def test_n1_n3_n5_t3_no_answer(lost: Lost, verdict: Verdict, trusted: bool) -> None:
     """In doubt once a byte may have left; a failure before that; TLS stops the run."""
-    assert decode(lost, IDS, trusted) == verdict
+    assert decode(lost, Kind.IDENTITY, IDS, trusted) == verdict
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_n1_n3_n5_t3_no_answer(lost: Lost, verdict: Verdict, trusted: bool) -> N
 )
 def test_t4_a_handshake_that_is_cut(trusted: bool, verdict: Verdict) -> None:
     """At the canary the other side may be no TLS that we take; afterwards it is the network."""
-    assert decode(Lost(HANDSHAKE_CUT, sent=False), IDS, trusted) == verdict
+    assert decode(Lost(HANDSHAKE_CUT, sent=False), Kind.IDENTITY, IDS, trusted) == verdict
 
 
 # --- decode: 2xx ---
@@ -209,7 +209,9 @@ def test_v2_v3_v4_v6_v17_what_is_no_success_is_in_doubt(
 @pytest.mark.parametrize("trusted", [True, False])
 def test_n7_n8_a_cut_success_is_in_doubt(body: bytes, trusted: bool) -> None:
     """However whole it looks, it did not come completely."""
-    assert decode(answer(200, body, complete=False), IDS, trusted) == Ambiguous("answer_cut")
+    assert decode(answer(200, body, complete=False), Kind.IDENTITY, IDS, trusted) == Ambiguous(
+        "answer_cut"
+    )
 
 
 @pytest.mark.parametrize(
@@ -381,7 +383,7 @@ def test_v7_v8_v9_v10_v11_v12_r1_statuses(
 )
 def test_v10_404(body: bytes, complete: bool, trusted: bool, verdict: Verdict) -> None:
     """A refusal only as the API's own JSON and after an acceptance; a stop otherwise."""
-    assert decode(answer(404, body, complete=complete), IDS, trusted) == verdict
+    assert decode(answer(404, body, complete=complete), Kind.IDENTITY, IDS, trusted) == verdict
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -402,7 +404,7 @@ def test_s5_accepted_only_by_a_whole_success(
     status: int, body: bytes, complete: bool, trusted: bool
 ) -> None:
     """Any bytes with any status: accepted is said of a complete 2xx success alone."""
-    found = decode(answer(status, body, complete=complete), IDS, trusted)
+    found = decode(answer(status, body, complete=complete), Kind.IDENTITY, IDS, trusted)
     success = complete and 200 <= status < 300 and body in {OK, BARE}
     assert isinstance(found, Accepted) == success
 

@@ -95,6 +95,7 @@ def test_what_is_no_target_is_refused(place: Path, entries: list[str], complaint
         {"max_ids": 101},
         {"in_flight": 0},
         {"per_minute": 0},
+        {"max_answer": 0},
         {"kinds": {}},
         {"regions": {}},
         {"regions": {"x": "http://x.example"}},

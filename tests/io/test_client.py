@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bulkdelete import targets
 from bulkdelete.core.model import (
     Abort,
     Accepted,
@@ -55,7 +56,7 @@ SOON = 0.25
 
 def client(url: str, *, limit: float = 5.0, tls: ssl.SSLContext | None = None) -> Client:
     """Return a client with the tests' credentials."""
-    return Client(url, HEADERS, timeout=limit, connections=3, tls=tls)
+    return Client(url, HEADERS, account="W9R-TEST", timeout=limit, connections=3, tls=tls)
 
 
 async def post(mine: Client, body: bytes = BODY) -> Reply:
@@ -82,7 +83,7 @@ async def posted(script: Script, *, limit: float = 5.0) -> tuple[Reply, Server]:
 
 def judged(reply: Reply) -> Verdict:
     """Return what the target makes of a reply, at the canary."""
-    return CLEVERTAP.decode(reply, IDS, False)
+    return CLEVERTAP.decode(reply, Kind.IDENTITY, IDS, False)
 
 
 async def test_v1_a_request_and_its_answer() -> None:
@@ -407,6 +408,22 @@ async def test_v15_at_most_64_kib_are_read(size: int, whole: bool) -> None:
     assert reply.body == b"x" * min(size, MAX_ANSWER)
 
 
+@pytest.mark.parametrize(("more", "whole"), [(0, True), (1, False)])
+async def test_v15_as_much_is_read_as_the_target_says(more: int, whole: bool) -> None:
+    """Where answers list what they are for, they are long."""
+    most = 3 * MAX_ANSWER
+    script = saying(answer(200, b"x" * (most + more)))
+    async with (
+        Server(script).running() as server,
+        Client(
+            server.url, HEADERS, account="A", timeout=5.0, connections=1, max_answer=most
+        ) as mine,
+    ):
+        reply = await post(mine)
+    assert isinstance(reply, Answer)
+    assert (len(reply.body), reply.complete) == (most, whole)
+
+
 async def test_v15_an_endless_answer_is_cut_off() -> None:
     """The connection is dropped, so that the server's bytes have nowhere to go."""
     hung_up = asyncio.Event()
@@ -661,14 +678,15 @@ async def test_localhost_by_name() -> None:
 
 
 @pytest.mark.parametrize("url", ["https://eu1.api.clevertap.com", "https://93.184.216.34"])
-def test_emulator_credentials_go_to_loopback_only(url: str) -> None:
-    """The demo's client refuses any other address."""
-    headers = CLEVERTAP.headers("EMULATOR", "emulator")
+@pytest.mark.parametrize("vendor", targets.BUILT_IN)
+def test_emulator_credentials_go_to_loopback_only(vendor: str, url: str) -> None:
+    """No client goes to another address with them, whatever its headers say of the account."""
+    headers = targets.find(vendor).headers("EMULATOR", "emulator")
     with pytest.raises(UsageError) as caught:
-        Client(url, headers, timeout=5.0, connections=1)
+        Client(url, headers, account="EMULATOR", timeout=5.0, connections=1)
     assert caught.value.code == "emulator_credentials"
     for here in ("http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"):
-        Client(here, headers, timeout=5.0, connections=1)
+        Client(here, headers, account="EMULATOR", timeout=5.0, connections=1)
 
 
 def test_a_file_for_session_keys_is_refused(

@@ -144,8 +144,8 @@ SABOTEURS = (
     Saboteur(
         "success by status only",
         _TARGET,
-        "    answer = json_value(reply)\n    if answer is None:",
-        '    answer = json_value(reply) or {"status": "success"}\n    if answer is None:',
+        "    answer = json_value(reply, most)\n    if answer is None:",
+        '    answer = json_value(reply, most) or {"status": "success"}\n    if answer is None:',
         ("tests/core/test_target.py",),
     ),
     Saboteur(
@@ -207,7 +207,7 @@ SABOTEURS = (
     Saboteur(
         "answers without bound",
         _CLIENT,
-        "if len(data) > MAX_ANSWER:",
+        "if len(data) > most:",
         "if len(data) < 0:",
         ("tests/io/test_client.py",),
     ),

@@ -20,7 +20,6 @@ from bulkdelete.io import journal, snapshots
 from bulkdelete.io.rundir import RunDir
 from bulkdelete.settings import Credentials, Settings, resolve
 from bulkdelete.starting import Start, View
-from bulkdelete.targets.clevertap import CLEVERTAP
 from bulkdelete.version import __version__
 from tests.simulation.disk import Platter, SimDisk, broken, no_room
 from tests.simulation.judge import Begun, Judge
@@ -383,9 +382,9 @@ class SimProcess:
             raise ViolationError("S3", f"slots of {account} at {host}")
         return SimSlots(self, count)
 
-    def client(self, host: str, headers: dict[str, str]) -> SimTransport:
+    def client(self, host: str, credentials: Credentials) -> SimTransport:
         """Return what can send."""
-        if (host, headers) != (HOST, CLEVERTAP.headers(ACCOUNT, PASSCODE)):
+        if (host, credentials) != (HOST, Credentials(ACCOUNT, PASSCODE)):
             raise ViolationError("S3", f"a client of {host}")
         return SimTransport(self.lasting.server, self, self.befalls.timeout)
 

@@ -108,7 +108,7 @@ def test_the_path_is_the_same_on_both_sides(case: Case) -> None:
 def judge(case: Case, reply: Any, *, trusted: bool = True) -> Verdict:  # noqa: ANN401 - a reply
     """Return the verdict on a reply to a request of three IDs."""
     kind = case.kinds[0]
-    return case.target.decode(reply, ids_of(kind, 3), trusted)
+    return case.target.decode(reply, kind, ids_of(kind, 3), trusted)
 
 
 def test_s5_a_success_is_accepted_when_all_of_it_came(case: Case) -> None:
