@@ -38,7 +38,7 @@ def _read(run: "RunDir") -> "tuple[Plan, Progress, Report]":
 def concluded(run: "RunDir", error: BulkdeleteError) -> Report:
     """Return the summary of a run that `error` refused or stopped, and write it there."""
     if isinstance(error, IntegrityError):
-        return _unreadable(run, error)
+        return as_far_as_read(run, error)
     if isinstance(error, BusyError):  # the reports are the other process's
         return _with(read(run), error)
     plan, progress, report = _read(run)
@@ -65,8 +65,8 @@ def _with(report: Report, error: BulkdeleteError) -> Report:
     )
 
 
-def _unreadable(run: "RunDir", error: BulkdeleteError) -> Report:
-    """Make the summary of a run whose files refuse to be read, as far as they can be."""
+def as_far_as_read(run: "RunDir", error: BulkdeleteError) -> Report:
+    """Return the summary of a run that `error` refused, as far as its files can be read."""
     try:
         return _with(read(run), error)
     except (BulkdeleteError, OSError):

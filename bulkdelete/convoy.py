@@ -46,6 +46,11 @@ class Berth:
     view: "View | None" = None
 
     @property
+    def account(self) -> str:
+        """Name the account that it goes to."""
+        return f"{self.job.settings.host} {self.job.settings.account}"
+
+    @property
     def state(self) -> str:
         """Name it in a word."""
         if self.over:
@@ -77,12 +82,15 @@ class Convoy:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, self._on_signal, number)
         waiting = [one for one in self.berths if not one.over]
+        paced = {one.account for one in waiting if one.job.settings.rate is not None}
         sending: dict[asyncio.Task[None], Berth] = {}
         cancelled = False
         while sending or (waiting and self.signal is None):
             while waiting and self.signal is None and len(sending) < self._at_once:
-                accounts = [_account(one) for one in waiting]
-                turn = fleets.turn(accounts, list(map(_account, sending.values())))
+                running = [one.account for one in sending.values()]
+                turn = fleets.turn([one.account for one in waiting], running, paced)
+                if turn is None:
+                    break
                 berth = waiting.pop(turn)
                 sending[self._begin(berth)] = berth
             try:
@@ -93,7 +101,8 @@ class Convoy:
                 continue
             for task in ended:
                 del sending[task], self._brakes[task]
-                task.result()
+                if not task.cancelled():  # else before its first step: it was not begun
+                    task.result()
         if cancelled:
             raise asyncio.CancelledError
 
@@ -102,6 +111,7 @@ class Convoy:
         again = self.signal is not None
         self.signal = self.signal or number
         for task, brake in self._brakes.items():
+            # A brake that was pulled is not pulled again by who is cancelled: that waits no more.
             if again or not brake.pull(number, who):
                 task.cancel()
 
@@ -147,10 +157,6 @@ class Convoy:
                 berth.report = _ended(job, _known(error))
         finally:
             berth.over = True
-
-
-def _account(berth: Berth) -> str:
-    return f"{berth.job.settings.host} {berth.job.settings.account}"
 
 
 def _known(error: Exception) -> BulkdeleteError:

@@ -17,6 +17,7 @@ import msgspec
 
 from bulkdelete import runs
 from bulkdelete.approving import Approver, Consent
+from bulkdelete.concluding import disk_error
 from bulkdelete.convoy import Convoy
 from bulkdelete.core import fleet as fleets
 from bulkdelete.core import fleet_report as reports
@@ -118,9 +119,9 @@ async def _run(fleet: _Fleet, order: Order, company: Company, at_once: int) -> F
         return fleet.refused()
     company.ready(fleet.jobs)
     try:
-        fleets.check_distinct(
-            {one.job.name: (one.plan.digest, one.plan.counts.planned) for one in fleet.jobs}
-        )
+        fleets.check_distinct({one.job.name: one.plan for one in fleet.jobs})
+        todo = (one.plan.counts.planned for one in fleet.jobs if not one.over)
+        fleets.check_ceiling(sum(todo), order.max_deletes)
         if order.consent.approve is not None:
             guards.check_digest([fleet.digest], order.consent.approve, "fleet")
         if order.dry_run:
@@ -140,9 +141,13 @@ async def _send(fleet: _Fleet, company: Company, at_once: int) -> FleetReport:
         display.cancel()
         await asyncio.gather(display, return_exceptions=True)
     jobs = [one.report for one in convoy.berths]
-    codes = [job.exit_code for job in jobs if job.exit_code is not None]
-    code = reports.worst([*codes, *([128 + convoy.signal] if convoy.signal else [])])
-    return fleet.report(jobs=jobs, exit_code=code, reason=reports.reason_of(jobs, code))
+    # What another start left behind in a job that this one did not begin is not how this one ends.
+    ended = [one.report for one in convoy.berths if one.over]
+    codes = [job.exit_code for job in ended if job.exit_code is not None]
+    if convoy.signal and any(job.state != "finished" for job in jobs):
+        codes.append(128 + convoy.signal)
+    code = reports.worst(codes)
+    return fleet.report(jobs=jobs, exit_code=code, reason=reports.reason_of(ended, code))
 
 
 # --- approval ---
@@ -155,9 +160,25 @@ async def _approve(fleet: _Fleet, consent: Consent, ask: "Ask") -> None:
         pass
     if open_ones:
         ask(fleet.jobs, fleet.digest)
-    for one, approval in _approvals(fleet.jobs, consent, lambda _: None):
-        if one.found is not None:
-            await runs.record(one.found, approval)
+    recorded: list[str] = []
+    try:
+        for one, approval in _approvals(fleet.jobs, consent, lambda _: None):
+            if one.found is not None:
+                with naming(one.job.name):
+                    await runs.record(one.found, approval)
+                recorded.append(one.job.name)
+    except (BulkdeleteError, OSError) as error:
+        raise _half_approved(error, recorded) from error
+
+
+def _half_approved(error: BulkdeleteError | OSError, recorded: "Sequence[str]") -> BulkdeleteError:
+    """Say of approvals that stopped half-way which ones there are: they bind the fleet."""
+    known = disk_error(error) if isinstance(error, OSError) else error
+    if recorded:
+        names = ", ".join(recorded)
+        known.args = (f"{known}; but the approval is on record already in: {names}",)
+        known.hint = known.hint or "run the same command again, or give it up with --abandon"
+    return known
 
 
 def _approvals(

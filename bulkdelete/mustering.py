@@ -13,15 +13,17 @@ import msgspec
 
 from bulkdelete import choosing, runs
 from bulkdelete.approving import Consent
-from bulkdelete.concluding import disk_error, read, refusal
+from bulkdelete.concluding import as_far_as_read, disk_error, read, refusal
 from bulkdelete.core import fleet as fleets
 from bulkdelete.core.report import Report
 from bulkdelete.core.urls import url_of
 from bulkdelete.errors import BulkdeleteError, BusyError, IntegrityError, UsageError
 from bulkdelete.intake import Intake, Meant, check_limits, refuse_emulator
 from bulkdelete.io.rundir import RunDir, runs_in
+from bulkdelete.outlets import check_extras
 from bulkdelete.settings import (
     FIELDS,
+    PREFIX,
     Credentials,
     Settings,
     credentials,
@@ -37,7 +39,12 @@ if TYPE_CHECKING:
     Look = Callable[["Job", Tell], Awaitable[Report]]
     """Finds or makes the run of a job."""
 
-_PATHS = frozenset({"protect", "passcode_file", "signers", "kill_file", "key_file", "metrics_file"})
+_PATHS = frozenset(
+    {
+        *("protect", "passcode_file", "slots_password_file", "signers"),
+        *("kill_file", "key_file", "metrics_file"),
+    }
+)
 """Settings that name files: they are where the fleet's file says, seen from where that is."""
 
 
@@ -47,6 +54,7 @@ class Order:
 
     consent: Consent
     meant: Meant
+    max_deletes: int | None = None
     endpoints: tuple[str, ...] = ()
     again: bool = False
     abandon: bool = False
@@ -124,17 +132,33 @@ def crew(
 
     The variables with passcodes are taken out of the environment, as no child needs them.
     """
+    _check_variables(environment)
     jobs = []
     for one in fleet.jobs:
         with naming(one.name):
             settings = _settings(one, file, place, order, environment)
             who = None if order.dry_run else _credentials(one, settings, environment)
+            if not order.dry_run:
+                check_extras(settings)
             inputs = tuple(_from(file.parent, word) for word in one.inputs)
             jobs.append(Job(name=one.name, inputs=inputs, settings=settings, credentials=who))
     for one in fleet.jobs:
         if one.passcode_env is not None:
             environment.pop(one.passcode_env, None)
     return tuple(jobs)
+
+
+def _check_variables(environment: Mapping[str, str]) -> None:
+    """Refuse what would hold for each job, and is meant for one: a passcode, for example."""
+    for name in fleets.NOT_BY_VARIABLE:
+        variable = PREFIX + name.upper()
+        if variable in environment:
+            raise UsageError(
+                "fleet_variable",
+                f"the environment sets {variable}, which speaks for one job, and a fleet has many; "
+                "nothing was sent",
+                f"unset {variable}; each [[job]] says for itself what it needs",
+            )
 
 
 def _settings(
@@ -171,8 +195,9 @@ def _credentials(
     if variable not in environment:
         raise UsageError(
             "passcode_missing",
-            f"the environment has no {variable}, which is to hold the passcode; nothing was sent",
-            f"set {variable}",
+            # What stands there may be the passcode itself, by mistake: it is not repeated.
+            "the environment has no variable of the name that passcode-env gives; nothing was sent",
+            "set it; it is to hold the passcode",
         )
     return credentials(settings, {settings.target.secret_variable: environment[variable]})
 
@@ -212,7 +237,7 @@ async def muster(
     jobs: Sequence[Job], place: Path, order: Order, tell: "Callable[[str, Event], None]"
 ) -> list[Mustered]:
     """Plan all, or find their runs again; those that are refused say so in their place."""
-    begun = _begun(place, {job.name for job in jobs})
+    begun = _begun(place, {job.name for job in jobs}, abandon=order.abandon)
     if begun and order.again:
         raise UsageError(
             "fleet_unfinished",
@@ -220,19 +245,28 @@ async def muster(
             "run the same command without --again first, or give it up with --abandon",
         )
     look = _bound if begun and not order.abandon else _chosen
-    return [await _one(job, partial(look, order=order), partial(tell, job.name)) for job in jobs]
+    return [
+        await _one(job, partial(look, order=order), partial(tell, job.name), begun=bool(begun))
+        for job in jobs
+    ]
 
 
-def _begun(place: Path, names: set[str]) -> list[str]:
+def _begun(place: Path, names: set[str], *, abandon: bool) -> list[str]:
     """Return the jobs here that were approved or begun and did not end: what the fleet is bound to.
 
-    IntegrityError when one of them is not in the file any more.
+    IntegrityError when one of them is not in the file any more, or when a job that is not in the
+    file cannot be read (unless the fleet is given up); of one that is in it, who looks at it tells.
     """
     found = []
     for run in runs_in(place):
-        if "." not in run.run_id:  # what was set aside has a number behind its name
+        if "." in run.run_id:  # what was set aside has a number behind its name
+            continue
+        try:
             with naming(run.run_id):
                 found.append(runs.load(run))
+        except BulkdeleteError:
+            if run.run_id not in names and not abandon:
+                raise
     begun = [one.run.run_id for one in found if one.unfinished and not one.untouched]
     if gone := sorted(set(begun) - names):
         raise IntegrityError(
@@ -244,8 +278,11 @@ def _begun(place: Path, names: set[str]) -> list[str]:
     return begun
 
 
-async def _one(job: Job, look: "Look", tell: "Tell") -> Mustered:
-    """Look at one job; whatever refuses it is its answer."""
+async def _one(job: Job, look: "Look", tell: "Tell", *, begun: bool) -> Mustered:
+    """Look at one job; whatever refuses it is its answer.
+
+    In a fleet that was begun, what its run has sent is told all the same.
+    """
     try:
         if job.run.busy():
             raise BusyError("busy", "another process holds its run; nothing was sent")
@@ -254,15 +291,18 @@ async def _one(job: Job, look: "Look", tell: "Tell") -> Mustered:
         if not made.over:
             check_limits(made.plan, job.settings)
     except OSError as error:
-        return refused(job, disk_error(error))
+        return refused(job, disk_error(error), begun=begun)
     except BulkdeleteError as error:
-        return refused(job, error)
+        return refused(job, error, begun=begun)
     return made
 
 
-def refused(job: Job, error: BulkdeleteError) -> Mustered:
+def refused(job: Job, error: BulkdeleteError, *, begun: bool) -> Mustered:
     """Return a job that must not be sent."""
-    report = msgspec.structs.replace(refusal(error), run_id=job.name)
+    if begun and job.run.exists():
+        report = as_far_as_read(job.run, error)
+    else:
+        report = msgspec.structs.replace(refusal(error), run_id=job.name)
     return Mustered(job=job, report=report, error=error)
 
 

@@ -11,6 +11,7 @@ from bulkdelete import targets
 from bulkdelete.concluding import bug, refusal
 from bulkdelete.errors import BulkdeleteError, UsageError
 from bulkdelete.events import Ended, Event
+from bulkdelete.io import leased
 from bulkdelete.notices import SIGNALLED, Notices
 
 if TYPE_CHECKING:
@@ -105,22 +106,44 @@ def _begun(begin: "Callable[[], T | None]") -> "T | None":
         return None
 
 
+def check_extras(settings: "Settings") -> None:
+    """Refuse what needs an extra that is not installed; nothing is begun."""
+    if _metrics_wanted(settings):
+        _metrics_class()
+    if settings.otel:
+        _telemetry_class()
+    if settings.slots is not None:
+        leased.check_extra()
+
+
+def _metrics_wanted(settings: "Settings") -> bool:
+    return settings.metrics_file is not None or settings.metrics_port is not None
+
+
 def _metrics(settings: "Settings") -> "Metrics | None":
-    if settings.metrics_file is None and settings.metrics_port is None:
+    if not _metrics_wanted(settings):
         return None
+    return _metrics_class()(settings.metrics_file, settings.metrics_port)
+
+
+def _metrics_class() -> "type[Metrics]":
     try:
         from bulkdelete.metrics import Metrics  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise _missing("--metrics-file and --metrics-port need", "metrics") from error
-    return Metrics(settings.metrics_file, settings.metrics_port)
+    return Metrics
 
 
 def _telemetry() -> "Telemetry":
+    return _telemetry_class()(os.environ)
+
+
+def _telemetry_class() -> "type[Telemetry]":
     try:
         from bulkdelete.telemetry import Telemetry  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise _missing("--otel needs", "otel") from error
-    return Telemetry(os.environ)
+    return Telemetry
 
 
 def _missing(who: str, extra: str) -> UsageError:

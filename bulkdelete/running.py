@@ -49,15 +49,21 @@ class Brake:
 
     def __init__(self) -> None:
         self._interrupt: Callable[[int, str], None] | None = None
+        self._pulled = False
 
     def attach(self, interrupt: Callable[[int, str], None]) -> None:
         """Call `interrupt` when it is pulled."""
         self._interrupt = interrupt
 
     def pull(self, number: int = signal.SIGTERM, who: str = "its caller") -> bool:
-        """Start no new request; False when there is nothing yet that could send."""
-        if self._interrupt is None:
+        """Start no new request.
+
+        False when there is nothing yet that could send, or it was pulled before: then who pulls
+        does not want to wait any more, and cancels.
+        """
+        if self._interrupt is None or self._pulled:
             return False
+        self._pulled = True
         self._interrupt(number, who)
         return True
 

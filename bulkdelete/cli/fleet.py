@@ -10,6 +10,8 @@ from bulkdelete.cli.console import execute
 from bulkdelete.cli.flags import GUARDS, RUNS, SENDING, AcceptFlags, OutputFlags
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bulkdelete.cli.console import Console
     from bulkdelete.mustering import Order
 
@@ -34,6 +36,10 @@ def fleet(  # noqa: PLR0913 - its flags
     renew: Annotated[
         bool, Parameter(group=GUARDS, help="Approve again plans whose time to live is over.")
     ] = False,
+    max_deletes: Annotated[
+        str | None,
+        Parameter(group=GUARDS, help="Refuse more IDs than this in all jobs together."),
+    ] = None,
     endpoint: Annotated[
         tuple[str, ...],
         Parameter(
@@ -63,16 +69,21 @@ def fleet(  # noqa: PLR0913 - its flags
         from bulkdelete.cli.common import accepted
         from bulkdelete.mustering import Order
         from bulkdelete.options import meant
+        from bulkdelete.settings import checked
 
-        order = Order(
-            consent=Consent(yes=yes, approve=approve, renew=renew),
-            meant=meant(accepted(accept)),
-            endpoints=endpoint,
-            again=again,
-            abandon=abandon,
-            must_resume=must_resume,
-            dry_run=dry_run,
-        )
+        def order() -> Order:
+            ceiling = None if max_deletes is None else checked("max_deletes", max_deletes)
+            return Order(
+                consent=Consent(yes=yes, approve=approve, renew=renew),
+                meant=meant(accepted(accept)),
+                max_deletes=ceiling,
+                endpoints=endpoint,
+                again=again,
+                abandon=abandon,
+                must_resume=must_resume,
+                dry_run=dry_run,
+            )
+
         return await _run(console, file, order, jobs, runs_dir, output)
 
     return execute(output, body)
@@ -81,7 +92,7 @@ def fleet(  # noqa: PLR0913 - its flags
 async def _run(
     console: "Console",
     file: Path,
-    order: "Order",
+    order: "Callable[[], Order]",
     jobs: str,
     runs_dir: str | None,
     output: OutputFlags,
@@ -94,7 +105,7 @@ async def _run(
     try:
         found = await fleet.run(
             file,
-            order,
+            order(),
             fleet.Company(
                 tell=words.Teller(console).tell,
                 watch=words.Display(console).watch,

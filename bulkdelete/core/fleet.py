@@ -21,11 +21,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice, product
 from typing import Any, Final
 
 import msgspec
 
-from bulkdelete.errors import UsageError
+from bulkdelete.core.plan import Plan
+from bulkdelete.core.shard import Shard
+from bulkdelete.errors import GuardError, UsageError
 
 SCHEMA = "bulkdelete.fleet/1"
 
@@ -40,6 +43,12 @@ _OF_ONE_JOB: Final = frozenset({"name", "inputs", "metrics_file", "metrics_port"
 
 _THE_FLEETS: Final = frozenset({"run_dir", "runs_dir"})
 """Where jobs live: in the fleet's directory, under their names."""
+
+NOT_BY_VARIABLE: Final = (
+    *("metrics_file", "metrics_port", "heartbeat"),
+    *("passcode_file", "profile", "run_dir"),
+)
+"""What no environment says to a fleet: it is one job's or one account's, and would be for all."""
 
 _FLAGS: Final = frozenset(
     {
@@ -230,23 +239,60 @@ def digest(plans: Mapping[str, str]) -> str:
     return "sha256:" + hashlib.sha256(text).hexdigest()
 
 
-def check_distinct(plans: Mapping[str, tuple[str, int]]) -> None:
-    """Refuse a list that is there twice for one account; `plans` maps jobs to digest and IDs."""
-    seen: dict[str, str] = {}
-    for name, (plan, ids) in plans.items():
-        if ids and (other := seen.setdefault(plan, name)) != name:
-            raise UsageError(
-                "fleet_twice",
-                f"the jobs {other!r} and {name!r} are the same list for the same account; "
-                "nothing was sent",
-                "leave one of them out",
-            )
+def check_distinct(plans: Mapping[str, Plan]) -> None:
+    """Refuse a list that is there twice for one account, however it is guarded, cut or packed.
+
+    Shards of so many are no such list, each once: no two of them hold the same ID.
+    """
+    seen: dict[tuple[object, ...], dict[Shard | None, str]] = {}
+    for name, plan in plans.items():
+        bound = plan.bound
+        for one in _lists(plan) if plan.counts.planned else ():
+            there = seen.setdefault((bound.target, bound.host, bound.account, one), {})
+            if (other := _of_the_same(there, plan.shard)) is not None:
+                raise UsageError(
+                    "fleet_twice",
+                    f"the jobs {other!r} and {name!r} are the same list for the same account, or "
+                    "hold one; nothing was sent",
+                    "leave one of them out",
+                )
+            there[plan.shard] = name
 
 
-def turn(waiting: Sequence[str], running: Collection[str]) -> int:
+def _lists(plan: Plan) -> set[tuple[str, str]]:
+    """Name what is in a plan: each file by its bytes and where its IDs are, and all IDs as one."""
+    content = plan.content if plan.job is None else plan.job.content
+    sums = [part.sha256 for part in plan.parts if part.records]
+    return {("", content), *product(sums, plan.bound.column)}
+
+
+def _of_the_same(there: Mapping[Shard | None, str], shard: Shard | None) -> str | None:
+    """Return the job that would send IDs of this shard, too; those there share none."""
+    for first, name in islice(there.items(), 1):
+        if shard is None or first is None or first.count != shard.count:
+            return name
+    return there.get(shard)
+
+
+def check_ceiling(planned: int, most: int | None) -> None:
+    """Refuse more IDs in all jobs that are to be sent than the whole fleet may have."""
+    if most is not None and planned > most:
+        raise GuardError(
+            "max_deletes",
+            f"the fleet's jobs hold {planned} IDs together, more than the {most} that its "
+            "--max-deletes allows; nothing was sent",
+            "look whether the lists are the right ones; if they are, raise --max-deletes",
+        )
+
+
+def turn(
+    waiting: Sequence[str], running: Collection[str], paced: Collection[str] = ()
+) -> int | None:
     """Return which of the waiting jobs is next, given the accounts of those waiting and running.
 
-    One of the account that has the fewest running: jobs of one account only share its slots.
+    One of the account that has the fewest running: jobs of one account only share its slots. Of a
+    paced account one at a time, as each keeps its rate for itself; None while that is all there is.
     """
     busy = list(running)
-    return min(range(len(waiting)), key=lambda number: busy.count(waiting[number]))
+    free = [n for n, one in enumerate(waiting) if one not in paced or one not in busy]
+    return min(free, key=lambda number: busy.count(waiting[number]), default=None)

@@ -19,6 +19,7 @@ Then what is mended by that (a signal, 75): it must not hide behind a 3, or nobo
 _ALIVE = frozenset({"running", "paused"})
 _BEGUN = frozenset({"finished", "stopped", "interrupted"})
 _SIGNALS = 128
+_SENT = ("accepted", "rejected", "ambiguous")
 
 
 class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +52,10 @@ def summed(  # noqa: PLR0913 - what it is of
     empty = as_dict(Balance())
     ids = _sum(empty, (job.ids for job in jobs))
     Balance(**ids)
-    state = "refused" if refused else state_of([job.state for job in jobs], exit_code)
+    if refused:  # but not by that word where something was sent before
+        state = "stopped" if any(ids[name] for name in _SENT) else "refused"
+    else:
+        state = state_of([job.state for job in jobs], exit_code)
     return FleetReport(
         fleet=fleet,
         fleet_dir=fleet_dir,

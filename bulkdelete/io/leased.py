@@ -63,18 +63,25 @@ def key_of(host: str, account: str) -> str:
     return f"bulkdelete:slots:1:{name}"
 
 
-def connection(keeper: Keeper) -> "Redis":
-    """Return what speaks to a Redis; UsageError when the extra is missing."""
+def check_extra() -> None:
+    """UsageError when the extra is missing."""
     try:
-        from redis.asyncio import Redis  # noqa: PLC0415 - an extra
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
+        import redis.asyncio  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
         raise UsageError(
             "missing_extra",
             "--slots needs the extra `redis`; nothing was sent",
             "pip install 'bulkdelete[redis]'",
         ) from error
+
+
+def connection(keeper: Keeper) -> "Redis":
+    """Return what speaks to a Redis; UsageError when the extra is missing."""
+    check_extra()
+    from redis.asyncio import Redis  # noqa: PLC0415 - an extra
+    from redis.asyncio.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+
     return Redis(
         host=keeper.host,
         port=keeper.port,

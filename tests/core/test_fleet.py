@@ -8,12 +8,16 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bulkdelete.core import fleet as f
 from bulkdelete.core import fleet_report as r
+from bulkdelete.core import plan as planning
 from bulkdelete.core.model import Balance, State
+from bulkdelete.core.plan import Plan
 from bulkdelete.core.report import Reason, Report, Timing, as_dict
-from bulkdelete.errors import UsageError
+from bulkdelete.errors import GuardError, UsageError
+from tests.core.test_plan import PLAN
 
 KNOWN = (
     *("region", "endpoint", "account_id", "passcode_file", "protect", "max_deletes"),
@@ -192,29 +196,91 @@ def test_anybody_can_work_the_digest_out() -> None:
     assert f.digest({"b": "sha256:2", "a": "sha256:1"}) == expected
 
 
-def test_a_list_is_there_once_for_one_account() -> None:
-    """The same plan in two jobs is refused, unless there is nothing in it."""
-    f.check_distinct({"a": ("1", 5), "b": ("2", 5), "c": ("3", 0), "d": ("3", 0)})
-    with pytest.raises(UsageError) as caught:
-        f.check_distinct({"a": ("1", 5), "b": ("2", 5), "c": ("1", 5)})
-    assert "'a' and 'c'" in str(caught.value)
+def planned(content: str, *sums: str, ids: int = 6, **bound: Any) -> Plan:  # noqa: ANN401
+    """Return the plan of files with these bytes; with a shard, of one."""
+    part = PLAN.parts[0]
+    parts = [replace(part, sha256=one, records=0 if one == "empty" else 10) for one in sums]
+    whole = planning.Job(content=content, counts=PLAN.counts) if "shard" in bound else None
+    return replace(
+        PLAN,
+        content=content + bound.get("shard", ""),
+        parts=tuple(parts),
+        bound=replace(PLAN.bound, **bound),
+        counts=replace(PLAN.counts, planned=ids),
+        job=whole,
+    )
+
+
+LIST = planned("x", "1")
 
 
 @pytest.mark.parametrize(
-    ("waiting", "running", "turn"),
+    "other",
     [
-        ("a", "", 0),
-        ("ab", "", 0),
-        ("aab", "a", 2),
-        ("aab", "ab", 0),
-        ("abc", "aab", 2),
-        ("ab", "aab", 1),
-        ("aa", "aaa", 0),
+        LIST,
+        planned("y", "1", chunk_size=50),
+        planned("y", "1", kind="guid", environment="production", protect=()),
+        planned("x", "1", shard="0/2"),
+        planned("y", "2", "1"),
+        planned("x", "2"),  # the same IDs in a file with other bytes
+        planned("y", "1", column=("0", "3")),
     ],
 )
-def test_accounts_take_turns(waiting: str, running: str, turn: int) -> None:
-    """The account with the fewest running is next; else the order of the file."""
-    assert f.turn(list(waiting), list(running)) == turn
+def test_a_list_is_there_once_for_one_account(other: Plan) -> None:
+    """However it is cut, packed or guarded in the other job, in any order."""
+    for pair in ({"a": LIST, "b": planned("z", "9"), "c": other}, {"a": other, "c": LIST}):
+        with pytest.raises(UsageError, match=r"'a' and 'c'.*nothing was sent") as caught:
+            f.check_distinct(pair)
+        assert caught.value.code == "fleet_twice"
+
+
+def test_lists_that_are_not_the_same() -> None:
+    """Another account, place, target or column; what holds nothing; shards of so many."""
+    others = [
+        planned("x", "1", account="other"),
+        planned("x", "1", host="https://in1.api.clevertap.com"),
+        planned("x", "1", target="other"),
+        planned("v", "1", column=("3",)),
+        planned("y", "empty", "2"),
+        planned("w", "empty", "3"),
+        planned("x", "1", ids=0),
+    ]
+    f.check_distinct({str(number): one for number, one in enumerate([LIST, *others])})
+    thirds = {str(number): planned("x", "1", shard=f"{number}/3") for number in range(3)}
+    f.check_distinct(thirds)
+    for wrong in ("1/3", "0/2", "1/2"):
+        with pytest.raises(UsageError, match="and 'more'"):
+            f.check_distinct({**thirds, "more": planned("x", "1", shard=wrong)})
+
+
+def test_a_fleet_has_a_ceiling_of_its_own() -> None:
+    """It is reached, and not passed; without one there is none."""
+    f.check_ceiling(10, 10)
+    f.check_ceiling(10, None)
+    with pytest.raises(GuardError, match="11 IDs together, more than the 10 ") as caught:
+        f.check_ceiling(11, 10)
+    assert caught.value.code == "max_deletes"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "running", "paced", "turn"),
+    [
+        ("a", "", "", 0),
+        ("ab", "", "", 0),
+        ("aab", "a", "", 2),
+        ("aab", "ab", "", 0),
+        ("abc", "aab", "", 2),
+        ("ab", "aab", "", 1),
+        ("aa", "aaa", "", 0),
+        ("aa", "", "a", 0),
+        ("aa", "a", "a", None),
+        ("aab", "abb", "a", 2),
+        ("ab", "b", "a", 0),
+    ],
+)
+def test_accounts_take_turns(waiting: str, running: str, paced: str, turn: int | None) -> None:
+    """The account with the fewest running is next; else the file's order; a paced one alone."""
+    assert f.turn(list(waiting), list(running), set(paced)) == turn
 
 
 # --- how it stands ---
@@ -323,9 +389,21 @@ def test_the_worst_code_is_the_fleets(codes: list[int], code: int) -> None:
 def test_the_state_of_a_fleet(states: list[str], code: int | None, state: str) -> None:
     """One word for all of its jobs; what was refused as a whole says so."""
     assert r.state_of(states, code) == state
-    jobs = [report(one) for one in states]
+    unsent = as_dict(Balance(read=1, unsent=1))
+    jobs = [report(one, ids=unsent) for one in states]
     assert summed(jobs, exit_code=code).state == state
     assert summed(jobs, exit_code=code, refused=True).state == "refused"
+
+
+@pytest.mark.parametrize("sent", ["accepted", "rejected", "ambiguous"])
+def test_what_was_sent_before_is_not_called_refused(sent: str) -> None:
+    """The word says that nothing was sent: a fleet that did send something is stopped."""
+    unsent = as_dict(Balance(read=1, unsent=1))
+    jobs = [
+        report("refused", 6, ids=unsent),
+        report("stopped", 75, ids=unsent | {sent: 1, "unsent": 0}),
+    ]
+    assert summed(jobs, exit_code=6, refused=True).state == "stopped"
 
 
 def test_why_a_fleet_ended_so() -> None:

@@ -4,25 +4,30 @@ import asyncio
 import gc
 import json
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 import bulkdelete
-from bulkdelete import auditing, fleet
+from bulkdelete import auditing, fleet, mustering, runs
 from bulkdelete.approving import Consent
+from bulkdelete.convoy import Berth, Convoy
 from bulkdelete.core.fleet_report import FleetReport
-from bulkdelete.errors import BulkdeleteError
+from bulkdelete.errors import BulkdeleteError, BusyError
 from bulkdelete.intake import Meant, parts_of
 from bulkdelete.io.rundir import RunDir
 from bulkdelete.mustering import Mustered, Order
 from tests.conftest import PASSCODE, Emulate, Program, times_acted
 from tests.terminal import at_terminal
+
+if TYPE_CHECKING:
+    from bulkdelete.convoy import Watch
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Yard:
         self.ids: dict[str, list[str]] = {}
         self._tables: dict[str, list[str]] = {}
         self._emulate = emulate
+        self.watch: Watch = _looks_on
         program.env["PASS"] = PASSCODE
 
     async def account(self, account: str, **settings: Any) -> None:  # noqa: ANN401 - an emulator's
@@ -85,7 +91,12 @@ class Yard:
         return ["fleet", "fleet.toml", *places, *more]
 
     async def run(
-        self, *, yes: bool = True, approve: str | None = None, anomaly: bool = False, **said: bool
+        self,
+        *,
+        yes: bool = True,
+        approve: str | None = None,
+        anomaly: bool = False,
+        **said: Any,  # noqa: ANN401 - what an order says
     ) -> Came:
         """Run it in this process; nobody is there to be asked."""
         order = Order(
@@ -94,7 +105,7 @@ class Yard:
             endpoints=tuple(one.url for one in self.emulators.values()),
             **said,
         )
-        company = fleet.Company(tell=lambda *_: None, watch=_looks_on, ask=self._asked)
+        company = fleet.Company(tell=lambda *_: None, watch=self.watch, ask=self._asked)
         try:
             report = await fleet.run(
                 self.program.place / "fleet.toml",
@@ -233,6 +244,11 @@ async def test_what_changed_in_a_fleet_that_is_not_finished(yard: Yard) -> None:
         ended = await yard.run()
         assert (ended.code, yard.requests()) == (6, before), ended.error
         assert words in ended.error
+        if ended.report is not None:  # what was sent before is not forgotten over it
+            assert ended.report.ids["accepted"] == held.found.ids["accepted"] == 250
+        written = msgspec.json.decode((yard.place / "fleet.json").read_bytes(), type=FleetReport)
+        assert (written.state, written.ids["accepted"]) == ("stopped", 250)
+        assert "250 of 500 planned IDs accepted" in (yard.place / "fleet.html").read_text("utf-8")
 
     text = blog.read_text("utf-8")
     blog.write_text(text + "one-more\n")
@@ -414,6 +430,152 @@ async def test_who_cancels_a_fleet_lets_it_drain(yard: Yard) -> None:
     gc.collect()  # what was left open is told of here
 
 
+async def test_who_cancels_a_fleet_twice_waits_for_no_answer(yard: Yard) -> None:
+    """The second one does not wait out the grace; what was out is in doubt."""
+    await yard.account("A", latency=60.0)
+    yard.job("shop", "A", 250, "grace = 50")
+    task = asyncio.create_task(yard.run())
+    async with asyncio.timeout(30):
+        while not yard.requests():
+            await asyncio.sleep(0.01)
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0.1)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert (await bulkdelete.status(yard.place / "shop")).ids["ambiguous"] == 100
+
+
+async def test_a_signal_before_a_job_began(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is 143 and not what the job ended with another time; nothing is sent, nothing is lost."""
+    await yard.account("A")
+    yard.program.env["WRONG"] = "not-the-passcode"
+    yard.job("shop", "A", 150, passcode="WRONG")
+    assert (await yard.run()).code == 5
+    before = yard.requests()
+    yard.program.env["WRONG"] = PASSCODE
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet, "Convoy", _Recalled)
+        ended = await yard.run()
+    assert (ended.code, ended.found.state, yard.requests()) == (143, "interrupted", before)
+    assert (await yard.run()).code == 0
+    yard.check_sent_once()
+
+
+class _Recalled(Convoy):
+    """Is signalled when its jobs have tasks, and none of these had its first step."""
+
+    async def sail(self, *, signals: bool) -> None:
+        asyncio.get_running_loop().call_soon(self.stop, signal.SIGTERM, "SIGTERM")
+        await super().sail(signals=signals)
+
+
+async def test_a_rate_is_that_of_the_account(yard: Yard) -> None:
+    """Jobs with one account and a rate go one after the other; those of another beside them."""
+    await yard.account("A", latency=0.05)
+    await yard.account("B", latency=0.05)
+    for number in range(4):
+        yard.job(f"job-{number}", "AAAB"[number], 300)
+    yard.write(defaults="max-deletes = 300\nrate = 1000")
+    seen: set[tuple[str, ...]] = set()
+
+    async def watch(berths: Sequence[Berth]) -> None:
+        while True:
+            seen.add(tuple(one.account[-1] for one in berths if one.look() is not None))
+            await asyncio.sleep(0.005)
+
+    yard.watch = watch
+    ended = await yard.run()
+    assert ended.code == 0, ended.error
+    assert {"A", "B"} <= {account for accounts in seen for account in accounts}
+    assert max(accounts.count("A") for accounts in seen) == 1
+    yard.check_sent_once()
+
+
+async def test_approvals_that_stop_half_way(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody took the second job just now: exit 7 says that the first is approved already."""
+    await yard.account("A")
+    yard.job("shop", "A", 10)
+    yard.job("blog", "A", 20)
+    record = runs.record
+
+    async def taken(found: runs.Found, what: Any) -> None:  # noqa: ANN401 - any record
+        if found.run.run_id == "blog":
+            raise BusyError("busy", "another process holds the run; nothing was sent")
+        await record(found, what)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "record", taken)
+        refused = await yard.run()
+    assert (refused.code, refused.found.state, yard.requests()) == (7, "refused", 0)
+    assert "job 'blog': another process holds" in refused.error
+    assert "but the approval is on record already in: shop" in refused.error
+    assert (await yard.run()).code == 0
+    yard.check_sent_once()
+
+
+async def test_a_damaged_job_that_is_not_in_the_file(yard: Yard) -> None:
+    """It may be unfinished, so it is named; who gives the fleet up passes it by."""
+    await yard.account("A")
+    yard.job("shop", "A", 10)
+    yard.job("blog", "A", 20)
+    assert (await yard.run()).code == 0
+    yard.write("blog")
+    (yard.place / "blog" / "plan.json").write_text("{")
+    refused = await yard.run(again=True)
+    assert refused.code == 6, refused.error
+    assert "job 'blog': " in refused.error
+    assert (await yard.run(abandon=True)).code == 0
+    yard.job("new", "A", 30)
+    yard.write("blog")
+    assert (await yard.run(abandon=True)).code == 0
+    yard.check_sent_once()
+
+
+async def test_a_missing_extra_is_told_before_anything(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 2 names job and extra; nothing is planned or approved."""
+    await yard.account("A")
+    yard.job("shop", "A", 10)
+    for module, line, extra in (
+        ("bulkdelete.metrics", 'metrics-file = "x.prom"', "metrics"),
+        ("bulkdelete.telemetry", "otel = true", "otel"),
+        ("redis.asyncio", 'slots = "redis://127.0.0.1:9/0"', "redis"),
+    ):
+        yard.job("blog", "A", 10, line)
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, module, None)
+            refused = await yard.run()
+        assert (refused.code, refused.why) == (2, "missing_extra")
+        assert "job 'blog': " in refused.error
+        assert f"extra `{extra}`" in refused.error
+    assert not yard.place.exists()
+
+
+def test_files_are_seen_from_the_fleets_file(tmp_path: Path) -> None:
+    """Also that of the slots' password."""
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    for name in ("shop.secret", "slots.secret"):
+        (place / name).write_text(name)
+        (place / name).chmod(0o600)
+    file = place / "fleet.toml"
+    file.write_text(
+        '[[job]]\nname = "shop"\ninputs = "a.csv"\naccount-id = "A"\nregion = "eu1"\n'
+        'passcode-file = "shop.secret"\nslots = "redis://127.0.0.1:9/0"\n'
+        'slots-password-file = "slots.secret"\n'
+    )
+    order = Order(consent=Consent(), meant=Meant())
+    (job,) = mustering.crew(mustering.read_file(file), file, tmp_path / "runs", order, {})
+    assert job.credentials is not None
+    assert job.settings.slots is not None
+    assert (job.credentials.passcode, job.settings.slots.password) == (
+        "shop.secret",
+        "slots.secret",
+    )
+
+
 async def test_killed_and_resumed_by_the_same_command(yard: Yard) -> None:
     """Kill -9 twice: nothing lost, nothing invented, duplicates within S8, the cap per account."""
     await yard.account("A", latency=0.05)
@@ -482,10 +644,24 @@ async def test_what_is_wrong_is_told_with_the_job(yard: Yard) -> None:
     yard.write(defaults="rate = 5")
     await refused(2, "job 'shop': --yes needs --max-deletes")
     yard.job("blog", "A", 10, passcode="UNSET")
-    await refused(2, "job 'blog': the environment has no UNSET")
+    await refused(2, "job 'blog': the environment has no variable of the name that passcode-env")
+    assert "UNSET" not in (await yard.run()).error  # it may be the passcode itself, by mistake
+    yard.job("blog", "A", 1)
+    await refused(4, "hold 11 IDs together, more than the 10 ", max_deletes=10)
+    for variable in (
+        *("PASSCODE_FILE", "PROFILE", "RUN_DIR"),
+        *("METRICS_FILE", "METRICS_PORT", "HEARTBEAT"),
+    ):
+        yard.program.env[f"BULKDELETE_{variable}"] = "1"
+        await refused(2, f"the environment sets BULKDELETE_{variable}, which speaks for one job")
+        del yard.program.env[f"BULKDELETE_{variable}"]
     yard.job("blog", "A", 0)
     yard.program.write("blog.csv", "identity", *yard.ids["shop"])
     await refused(2, "'shop' and 'blog' are the same list")
+    yard.job("blog", "A", 0, "chunk-size = 4")
+    yard.program.write("blog.csv", "identity", *yard.ids["shop"])
+    await refused(2, "'shop' and 'blog' are the same list")
+    yard.job("blog", "A", 0)
     yard.program.write("blog.csv", "identity", "=")
     yard.program.env |= {"BULKDELETE_MAX_DELETES": "5"}
     await refused(4, "job 'shop': the plan holds 10 IDs, more than the 5")
@@ -507,7 +683,13 @@ async def test_what_the_command_prints_holds_no_secret_and_no_id(yard: Yard) -> 
     yard.job("shop", "A", 150)
     assert bad in yard.ids["shop"]
     program = yard.program
-    for more, code in ((("--profile", "x"), 2), (("--jobs", "0"), 2), ((), 4)):
+    for more, code in (
+        (("--profile", "x"), 2),
+        (("--jobs", "0"), 2),
+        (("--max-deletes", "x"), 2),
+        (("--max-deletes", "149", "--yes"), 4),
+        ((), 4),
+    ):
         refused = await program(*yard.words(*more, "--json"))
         assert (refused.code, refused.json["schema"]) == (code, "bulkdelete.fleet/1")
         assert refused.json["state"] == "refused"
