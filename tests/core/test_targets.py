@@ -51,6 +51,15 @@ def test_a_built_in_target_is_found() -> None:
         assert targets.find(name).name == name
 
 
+def test_s15_what_holds_credentials() -> None:
+    """The variables of the chosen target, and of each built-in one."""
+    chosen = replace(CLEVERTAP, account_variable="ACME_ACCOUNT", secret_variable="ACME_KEY")
+    assert targets.secrets_of(chosen) == {
+        *("ACME_ACCOUNT", "ACME_KEY", "CLEVERTAP_ACCOUNT_ID", "CLEVERTAP_PASSCODE"),
+        *("BRAZE_WORKSPACE", "BRAZE_API_KEY", "AMPLITUDE_API_KEY", "AMPLITUDE_SECRET_KEY"),
+    }
+
+
 def test_a_target_of_another_package_is_found(place: Path) -> None:
     """By an entry point of the group; and it is named where one asks for what there is."""
     installed(place, "elsewhere = a_vendor_of_tests:ELSEWHERE")
