@@ -7,6 +7,7 @@ along in the same commit, so that at most as many chunks are in doubt as there a
 
 import asyncio
 import hashlib
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
@@ -293,12 +294,26 @@ def _hash(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:16]
 
 
+_LONGEST_REASON = 64
+
+
 def _can_be(verdict: object, count: int) -> bool:
-    """Tell whether that is a verdict on so many IDs: those it rejects are some of them, once."""
+    """Tell whether that is a verdict on so many IDs, which can be put on record and acted on.
+
+    Those that it rejects are some of them, once; a reason is a word, and a wait a time.
+    """
+    if not isinstance(verdict, Verdict):
+        return False
+    if isinstance(verdict, Accepted):
+        return True
     if isinstance(verdict, Partial):
         named = set(verdict.rejected)
-        return bool(named) and len(named) == len(verdict.rejected) and named <= set(range(count))
-    return isinstance(verdict, Verdict)
+        if not named <= set(range(count)) or not 0 < len(named) == len(verdict.rejected):
+            return False
+    reason: object = verdict.reason
+    wait = getattr(verdict, "wait", None)
+    is_word = isinstance(reason, str) and len(reason) <= _LONGEST_REASON
+    return is_word and (wait is None or 0.0 <= wait < math.inf)
 
 
 def _note_hint(job: "Job", reply: Reply, verdict: Verdict) -> None:

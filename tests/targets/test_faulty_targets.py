@@ -1,6 +1,7 @@
 """What a target of others does wrong is a doubt on record: no crash, and nothing is believed."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from bulkdelete.core.model import (
     Refused,
     Reply,
     Span,
+    Throttled,
     Verdict,
 )
 from bulkdelete.core.target import Target
@@ -51,6 +53,10 @@ def raises(ids: Sequence[str]) -> Verdict:
         (lambda _: Partial((0, 5), "x"), "Partial"),
         (lambda _: Partial((-1,), "x"), "Partial"),
         (lambda _: Partial(([],), "x"), "TypeError"),  # type: ignore[arg-type]
+        (lambda _: Refused(400), "Refused"),  # type: ignore[arg-type]
+        (lambda _: Ambiguous("x" * 65), "Ambiguous"),
+        (lambda _: Throttled("x", math.nan), "Throttled"),
+        (lambda _: Throttled("x", "5"), "TypeError"),  # type: ignore[arg-type]
     ],
 )
 async def test_s5_s8_what_cannot_be_judged_is_in_doubt(
