@@ -43,16 +43,17 @@ async def choose(
                 tell(PassedOver(earlier.path))
                 continue
             if course is runs.Course.RESUME:
+                await _check_begun(intake, found, again=again)
                 tell(_resuming(found))
                 return earlier
             if course is runs.Course.FINISHED:
                 return _already_finished(found)
             if must_resume and found.progress.abandoned:
                 raise _no_earlier_run()
-            return await _make(intake, tell, wish, found)
+            return await _make(intake, tell, wish, found, again=again)
         if must_resume:
             raise _no_earlier_run()
-        return await _make(intake, tell, wish, None)
+        return await _make(intake, tell, wish, None, again=again)
     finally:
         intake.draft.discard()
 
@@ -83,7 +84,7 @@ def _kept(intake: "Intake", tell: "Tell", found: "Planned") -> "RunDir":
 
 
 async def _make(
-    intake: "Intake", tell: "Tell", wish: "Wish", before: "Found | None"
+    intake: "Intake", tell: "Tell", wish: "Wish", before: "Found | None", *, again: bool
 ) -> "RunDir | Report":
     """Make a new run, and give up an unfinished one before it, when nothing speaks against it.
 
@@ -94,15 +95,19 @@ async def _make(
     with intake.alone():
         now = await intake.earlier(wish)
         if now is None or now.identity == seen:
+            if not again:
+                await asyncio.to_thread(runs.check_sent, found.plan, intake.settings)
             if before is not None and before.unfinished:
                 await runs.abandon(before, time.time())
             if intake.settings.run_dir is not None:
                 runs.set_aside(intake.settings.run_dir)
             return _kept(intake, tell, found)
-    return await _made_meanwhile(intake, wish, now)
+    return await _made_meanwhile(intake, wish, now, again=again)
 
 
-async def _made_meanwhile(intake: "Intake", wish: "Wish", run: "RunDir") -> "RunDir | Report":
+async def _made_meanwhile(
+    intake: "Intake", wish: "Wish", run: "RunDir", *, again: bool
+) -> "RunDir | Report":
     """Go on with the run that another process made while this one was planning the same.
 
     Any other run is not sent: what was said to this command, as its approval, is not said of that.
@@ -114,6 +119,7 @@ async def _made_meanwhile(intake: "Intake", wish: "Wish", run: "RunDir") -> "Run
     if course is runs.Course.FINISHED:
         return _already_finished(found)
     if course is runs.Course.RESUME:
+        await _check_begun(intake, found, again=again)
         return run
     raise BusyError(
         "busy",
@@ -121,6 +127,12 @@ async def _made_meanwhile(intake: "Intake", wish: "Wish", run: "RunDir") -> "Run
         "is meant here; nothing was sent by this one",
         "run the same command again if it is meant all the same",
     )
+
+
+async def _check_begun(intake: "Intake", found: "Found", *, again: bool) -> None:
+    """Refuse to begin a plan that was only made so far, where its IDs were sent by another run."""
+    if found.untouched and not again:
+        await asyncio.to_thread(runs.check_sent, found.plan, intake.settings)
 
 
 def _resuming(found: "Found") -> Resuming:

@@ -13,6 +13,7 @@ from bulkdelete.core.guards import PLAN_LIVES
 from bulkdelete.core.identities import mask
 from bulkdelete.core.model import Kind, State
 from bulkdelete.core.outcomes import MARKER, escape, mark
+from bulkdelete.core.shard import OTHER_SHARD
 from bulkdelete.fates import fates
 from bulkdelete.io import files, sums
 from bulkdelete.io.columnar import ParquetRows
@@ -60,6 +61,7 @@ async def write_outcomes(  # noqa: PLR0913, PLR0917 - what a run is made of, and
 ) -> "dict[State, Path]":
     """Write one file for each state asked for, in input order; return the paths by state.
 
+    What another shard owns is in the files of its run only: here nobody knows if it is protected.
     `examples` takes what it wants of those that did not go through.
     """
     # A plan that nobody approved yet grows old, too.
@@ -67,7 +69,9 @@ async def write_outcomes(  # noqa: PLR0913, PLR0917 - what a run is made of, and
     expires = progress.approval.expires if progress.approval else unapproved
     markers = {state.value: mark(state, expires) for state in states}
 
-    def sort(fate: "Fate") -> "tuple[str, Fate]":
+    def sort(fate: "Fate") -> "tuple[str, Fate] | None":
+        if fate.state is State.EXCLUDED and fate.reason == OTHER_SHARD:
+            return None
         if examples is not None:
             examples.see(fate)
         return fate.state.value, fate

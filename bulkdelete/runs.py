@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
+    from bulkdelete.core.shard import Shard
     from bulkdelete.planning import Wish
     from bulkdelete.settings import Settings
 
@@ -103,9 +104,39 @@ def _of_another_shard(run_id: str, wish: "Wish") -> bool:
 
 def _stands_in_the_way(run: RunDir, plan: "Plan", wish: "Wish") -> bool:
     """Tell that an unfinished run cuts the same list in another way: both would send its IDs."""
-    if plan.shard and wish.shard and plan.shard.count == wish.shard.count:
+    return _cut_otherwise(plan.shard, wish.shard) and load(run).unfinished
+
+
+def _cut_otherwise(one: "Shard | None", other: "Shard | None") -> bool:
+    """Tell that two parts of a list are not the same, and share IDs; None is all of it."""
+    if one is not None and other is not None and one.count == other.count:
         return False
-    return load(run).unfinished
+    return one != other
+
+
+def check_sent(plan: "Plan", settings: "Settings") -> None:
+    """Refuse a plan whose IDs a finished run sent that cuts the same job in another way.
+
+    How a run of the same part stands, `course` says. A run whose plan cannot be read says nothing.
+    """
+    for run in _past(settings):
+        try:
+            other = run.plan()
+        except IntegrityError:
+            continue
+        if not _cut_otherwise(other.shard, plan.shard) or other.job_digest != plan.job_digest:
+            continue
+        if other.counts.planned and (seal := load(run).progress.seal) is not None:
+            what = f"shard {other.shard} of this list" if other.shard else "this list"
+            raise _already_done(f"{what} was deleted on {day(seal.at)} already ({run.path})")
+
+
+def _already_done(what: str) -> GuardError:
+    return GuardError(
+        "already_done",
+        f"{what}; users who came back since have the same IDs; nothing was sent",
+        "if the list is meant once more, make a new run with --again",
+    )
 
 
 def _same(plan: "Plan", wish: "Wish", sums: "tuple[str, ...]") -> bool:
@@ -205,12 +236,7 @@ async def course(
     approval = found.progress.approval
     if approval is not None and now >= approval.expires:
         finished_at = found.progress.seal.at if found.progress.seal else approval.at
-        raise GuardError(
-            "already_done",
-            f"this list was deleted on {day(finished_at)} already; users who came back since "
-            "have the same IDs; nothing was sent",
-            "if the list is meant once more, make a new run with --again",
-        )
+        raise _already_done(f"this list was deleted on {day(finished_at)} already")
     return Course.FINISHED
 
 

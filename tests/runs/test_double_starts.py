@@ -98,6 +98,20 @@ async def test_x1_a_plan_of_something_else_that_was_made_meanwhile(
     assert times_acted(emulator) == {f"u{number}": 1 for number in range(4)}
 
 
+async def test_x1_a_plan_of_a_shard_that_was_made_meanwhile_of_a_list_that_was_sent(
+    program: Program, emulate: Emulate
+) -> None:
+    """It is not begun, as it would not be if it had been there before."""
+    emulator = await emulate()
+    path, ids = program.ids(40)
+    assert (await program.run(path)).code == 0
+    cut = (path, "--shard", "0/2")
+    look: list[object] = ["plan", *cut, "--endpoint", program.url, "--json"]
+    ended = await meanwhile(program, look, *program.sending("run", *cut, "--json"))
+    assert (ended.code, ended.json["reason"]["code"]) == (4, "already_done"), ended.err
+    assert times_acted(emulator) == dict.fromkeys(ids, 1)
+
+
 async def test_x1_two_starts_at_the_same_moment(program: Program, emulate: Emulate) -> None:
     """One sends, the other exits 7 as soon as there is a run to be held."""
     emulator = await emulate(latency=0.1)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bulkdelete.core import index as codes
 from bulkdelete.core.layout import Reading
+from bulkdelete.core.model import State
 from bulkdelete.core.selection import Condition, Selection
 from bulkdelete.core.shard import OTHER_SHARD, Shard, owner
 from bulkdelete.errors import BusyError
@@ -87,7 +88,7 @@ async def test_shards_send_what_one_run_sends(program: Program, emulate: Emulate
     protect = program.write("vip.txt", *ids[:7])
     with path.open("a", encoding="utf-8") as file:
         file.write("".join(f"{one}\n" for one in (*ids[100:140], "null")))
-    words = ("--protect", protect)
+    words = ("--protect", protect, "--skip", 2)
     seen = await program("plan", "list.csv", *words, "--endpoint", program.url, "--json")
     digest = seen.json["plan_digest"]
     ended = await asyncio.gather(
@@ -105,15 +106,16 @@ async def test_shards_send_what_one_run_sends(program: Program, emulate: Emulate
 async def check_as_one(program: Program, places: list[str]) -> None:
     """Look at the shards as one: all of them, one missing, and with what is none of them."""
     found = (await program("status", *places, "--json")).json
-    states = {"read": 491, "accepted": 443, "protected": 7, "duplicate": 40, "invalid": 1}
-    assert {name: number for name, number in found["ids"].items() if number} == states
+    ids = {"accepted": 443, "protected": 5, "duplicate": 40, "invalid": 1, "excluded": 2}
+    assert {name: number for name, number in found["ids"].items() if number} == ids | {"read": 491}
     assert (found["schema"], found["state"]) == ("bulkdelete.job/1", "finished")
-    reported = await program("report", *places, "--outcomes", "accepted,invalid")
+    reported = await program("report", *places, "--outcomes", "all")
     assert "accepted 443 of 443 planned IDs" in reported.out
-    for state, number in (("accepted", 443), ("invalid", 1)):
+    for state in State:
         files = [program.place / place / f"{state}.csv" for place in places]
-        rows = [one.read_text("utf-8").splitlines()[1:] for one in files]
-        assert sum(map(len, rows)) == number
+        rows = [row for one in files for row in one.read_text("utf-8").splitlines()[1:]]
+        assert (state, len(set(rows)), len(rows)) == (state, *[ids.get(state, 0)] * 2)
+        assert not [row for row in rows if OTHER_SHARD in row]
     told = await program("report", *places, "--id", "-", stdin=b"user-0000008-3310\n")
     assert re.findall(r": accepted|other_shard", told.out) == [": accepted"], told.out
     some = await program("status", *places[:2])
@@ -165,6 +167,65 @@ async def test_a_shard_finds_its_own_run_and_no_other(program: Program, emulate:
     again = await shard(program, "1/2", *yes)
     assert (again.code, again.json["reason"]["code"]) == (0, "already_finished")
     assert len(list((program.place / "bulkdelete-runs").iterdir())) == 2
+
+
+async def test_a_list_that_was_sent_is_not_sent_again_in_shards(
+    program: Program, emulate: Emulate
+) -> None:
+    """Nor as a plan that was made of one before; `--again` does it, for the shard it is said of."""
+    emulator = await emulate()
+    _, ids = program.ids(40)
+    yes = ("--yes", "--max-deletes", 40)
+    whole = await program.run("list.csv")
+    assert whole.code == 0, whole.err
+    place = ("--endpoint", program.url, "--shard", "1/2")
+    assert (await program("plan", "list.csv", *place)).code == 0
+    for number in ("0/2", "1/2", "0/1"):
+        refused = await shard(program, number, *yes)
+        assert (refused.code, refused.json["reason"]["code"]) == (4, "already_done")
+        assert "this list was deleted on 20" in refused.json["reason"]["message"]
+        assert whole.json["run_dir"] in refused.json["reason"]["message"]
+    assert times_acted(emulator) == dict.fromkeys(ids, 1)
+    for number in ("0/2", "1/2"):
+        assert (await shard(program, number, *yes, "--again")).code == 0
+    assert times_acted(emulator) == dict.fromkeys(ids, 2)
+    again = await shard(program, "1/2", *yes)
+    assert (again.code, again.json["reason"]["code"]) == (0, "already_finished")
+
+
+@pytest.mark.parametrize("place", [(), ("--run-dir", "here")])
+async def test_a_shard_that_was_sent_is_not_sent_again_cut_otherwise(
+    program: Program, emulate: Emulate, place: tuple[str, ...]
+) -> None:
+    """Not in the whole list and not in shards of another size; the others of its size are sent."""
+    emulator = await emulate()
+    _, ids = program.ids(40)
+    yes = ("--yes", "--max-deletes", 40)
+    first = await shard(program, "1/2", *yes, *place)
+    assert first.code == 0, first.err
+    runs = sorted(program.place.glob("bulkdelete-runs/*")), sorted(program.place.glob("here*"))
+    for other in (("--shard", "1/3"), ()):
+        refused = await program.run("list.csv", *other, *place)
+        assert (refused.code, refused.json["reason"]["code"]) == (4, "already_done")
+        assert "shard 1/2 of this list was deleted" in refused.json["reason"]["message"]
+    assert runs == (
+        sorted(program.place.glob("bulkdelete-runs/*")),
+        sorted(program.place.glob("here*")),
+    )
+    assert (await shard(program, "0/2", *yes, *place)).code == 0
+    assert times_acted(emulator) == dict.fromkeys(ids, 1)
+
+
+async def test_a_shard_that_sent_nothing_is_in_nobodys_way(
+    program: Program, emulate: Emulate
+) -> None:
+    """Of a list so short that none of its IDs fell to it."""
+    emulator = await emulate()
+    _, (one,) = program.ids(1)
+    empty = await shard(program, f"{1 - owner(one, 2)}/2", "--yes", "--max-deletes", 1)
+    assert (empty.code, empty.json["state"]) == (0, "finished")
+    assert (await program.run("list.csv")).code == 0
+    assert times_acted(emulator) == {one: 1}
 
 
 async def test_a_damaged_shard_does_not_stop_the_others(program: Program, emulate: Emulate) -> None:
