@@ -12,11 +12,11 @@ from bulkdelete.core.report import Reason, Report, balance
 from bulkdelete.errors import BusyError, IntegrityError
 from bulkdelete.events import Fleeting, Kept, Looked, PassedOver, Resuming
 from bulkdelete.io.places import fleeting
+from bulkdelete.io.rundir import RunDir
 
 if TYPE_CHECKING:
     from bulkdelete.events import Tell
     from bulkdelete.intake import Intake
-    from bulkdelete.io.rundir import RunDir
     from bulkdelete.planning import Planned, Wish
     from bulkdelete.runs import Found
 
@@ -95,6 +95,7 @@ async def _make(
     with intake.alone():
         now = await intake.earlier(wish)
         if now is None or now.identity == seen:
+            await asyncio.to_thread(_check_passed, intake)
             if not again:
                 await asyncio.to_thread(runs.check_sent, found.plan, intake.settings)
             if before is not None and before.unfinished:
@@ -127,6 +128,21 @@ async def _made_meanwhile(
         "is meant here; nothing was sent by this one",
         "run the same command again if it is meant all the same",
     )
+
+
+def _check_passed(intake: "Intake") -> None:
+    """Refuse a new run where one that was passed over is not left alone any more: both would send.
+
+    It is held by a process while that asks for its approval, too.
+    """
+    for run in map(RunDir, intake.passed):
+        if run.exists() and (run.busy() or not runs.load(run).untouched):
+            raise BusyError(
+                "busy",
+                f"another process has begun with the run {run.path} of this input, which has "
+                "another plan; nothing was sent by this one",
+                f"watch it with: bulkdelete status {run.path}",
+            )
 
 
 async def _check_begun(intake: "Intake", found: "Found", *, again: bool) -> None:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from bulkdelete.io.rundir import RunDir
 from tests.conftest import Emulate, Ended, Program, times_acted
 
 _MEANWHILE = """
@@ -96,6 +97,24 @@ async def test_x1_a_plan_of_something_else_that_was_made_meanwhile(
     assert not emulator.state.profiles.times["identity"]
     assert (await program(*words)).code == 0
     assert times_acted(emulator) == {f"u{number}": 1 for number in range(4)}
+
+
+async def test_x1_a_plan_that_was_passed_over_and_is_begun_meanwhile(
+    program: Program, emulate: Emulate
+) -> None:
+    """Nobody had approved it; now its IDs are sent, and not a second time by who passed it over."""
+    emulator = await emulate()
+    path, ids = program.ids(40)
+    planned = await program("plan", path, "--endpoint", program.url, "--json")
+    limited = program.sending("run", path, "--limit", 4, "--json")
+    run_dir = planned.json["run_dir"]
+    with RunDir(program.place / run_dir).lock():  # as while it is asked whether to send it
+        held = await program(*limited)
+    begin: list[object] = ["apply", run_dir, "--yes", "--max-deletes", 40, "--json"]
+    for ended in (held, await meanwhile(program, begin, *limited)):
+        assert (ended.code, ended.json["reason"]["code"]) == (7, "busy"), ended.err
+        assert run_dir in ended.json["reason"]["message"]
+    assert times_acted(emulator) == dict.fromkeys(ids, 1)
 
 
 async def test_x1_a_plan_of_a_shard_that_was_made_meanwhile_of_a_list_that_was_sent(
