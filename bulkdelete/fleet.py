@@ -144,7 +144,9 @@ async def _send(fleet: _Fleet, company: Company, at_once: int) -> FleetReport:
     # What another start left behind in a job that this one did not begin is not how this one ends.
     ended = [one.report for one in convoy.berths if one.over]
     codes = [job.exit_code for job in ended if job.exit_code is not None]
-    if convoy.signal and any(job.state != "finished" for job in jobs):
+    if convoy.signal and not all(
+        one.over and one.report.state == "finished" for one in convoy.berths
+    ):
         codes.append(128 + convoy.signal)
     code = reports.worst(codes)
     return fleet.report(jobs=jobs, exit_code=code, reason=reports.reason_of(ended, code))
@@ -165,20 +167,21 @@ async def _approve(fleet: _Fleet, consent: Consent, ask: "Ask") -> None:
         for one, approval in _approvals(fleet.jobs, consent, lambda _: None):
             if one.found is not None:
                 with naming(one.job.name):
-                    await runs.record(one.found, approval)
+                    await _record(one.found, approval)
                 recorded.append(one.job.name)
-    except (BulkdeleteError, OSError) as error:
-        raise _half_approved(error, recorded) from error
+    except BulkdeleteError as error:
+        if recorded:  # they bind the fleet
+            names = ", ".join(recorded)
+            error.args = (f"{error}; but the approval is on record already in: {names}",)
+            error.hint = error.hint or "run the same command again, or give it up with --abandon"
+        raise
 
 
-def _half_approved(error: BulkdeleteError | OSError, recorded: "Sequence[str]") -> BulkdeleteError:
-    """Say of approvals that stopped half-way which ones there are: they bind the fleet."""
-    known = disk_error(error) if isinstance(error, OSError) else error
-    if recorded:
-        names = ", ".join(recorded)
-        known.args = (f"{known}; but the approval is on record already in: {names}",)
-        known.hint = known.hint or "run the same command again, or give it up with --abandon"
-    return known
+async def _record(found: runs.Found, approval: "log.Approval") -> None:
+    try:
+        await runs.record(found, approval)
+    except OSError as error:
+        raise disk_error(error) from error
 
 
 def _approvals(

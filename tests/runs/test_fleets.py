@@ -1,6 +1,7 @@
 """Many jobs side by side: planned and approved as one, sent apart, resumed by the same command."""
 
 import asyncio
+import errno
 import gc
 import json
 import signal
@@ -441,8 +442,11 @@ async def test_who_cancels_a_fleet_twice_waits_for_no_answer(yard: Yard) -> None
         for _ in range(2):
             task.cancel()
             await asyncio.sleep(0.1)
-        with pytest.raises(asyncio.CancelledError):
-            await task
+    ended, _ = await asyncio.wait((task,), timeout=20)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert ended, "it waited for its grace"
+    assert task.cancelled()
     assert (await bulkdelete.status(yard.place / "shop")).ids["ambiguous"] == 100
 
 
@@ -460,6 +464,23 @@ async def test_a_signal_before_a_job_began(yard: Yard, monkeypatch: pytest.Monke
     assert (ended.code, ended.found.state, yard.requests()) == (143, "interrupted", before)
     assert (await yard.run()).code == 0
     yard.check_sent_once()
+
+
+async def test_a_signal_before_doubts_were_sent_again(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that reached its end, but is to send its doubts again, is something left to do."""
+    await yard.account("A", script=("ok", "+503"))
+    yard.program.env["BULKDELETE_MAX_FAILURES"] = "100"
+    yard.job("shop", "A", 300, 'on-ambiguous = "hold"')
+    assert (await yard.run()).found.ids["ambiguous"] == 100
+    yard.job("shop", "A", 300)
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet, "Convoy", _Recalled)
+        assert (await yard.run()).code == 143
+    assert set(yard.acted("A").values()) == {1}
+    assert (await yard.run()).code == 0
+    assert set(yard.acted("A").values()) == {1, 2}
 
 
 class _Recalled(Convoy):
@@ -492,8 +513,17 @@ async def test_a_rate_is_that_of_the_account(yard: Yard) -> None:
     yard.check_sent_once()
 
 
-async def test_approvals_that_stop_half_way(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody took the second job just now: exit 7 says that the first is approved already."""
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BusyError("busy", "another process holds the run; nothing was sent"), 7),
+        (OSError(errno.ENOSPC, "another process holds the disk"), 75),
+    ],
+)
+async def test_approvals_that_stop_half_way(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    """Somebody took the second job just now, or the disk is full: the first is approved already."""
     await yard.account("A")
     yard.job("shop", "A", 10)
     yard.job("blog", "A", 20)
@@ -501,13 +531,13 @@ async def test_approvals_that_stop_half_way(yard: Yard, monkeypatch: pytest.Monk
 
     async def taken(found: runs.Found, what: Any) -> None:  # noqa: ANN401 - any record
         if found.run.run_id == "blog":
-            raise BusyError("busy", "another process holds the run; nothing was sent")
+            raise error
         await record(found, what)
 
     with monkeypatch.context() as patch:
         patch.setattr(runs, "record", taken)
         refused = await yard.run()
-    assert (refused.code, refused.found.state, yard.requests()) == (7, "refused", 0)
+    assert (refused.code, refused.found.state, yard.requests()) == (code, "refused", 0)
     assert "job 'blog': another process holds" in refused.error
     assert "but the approval is on record already in: shop" in refused.error
     assert (await yard.run()).code == 0
