@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # dozens of lives and deaths, one after the other
+
 
 async def python(*words: str) -> Any:  # noqa: ANN401 - what it printed
     """Run Python with these arguments; return the JSON that it printed."""

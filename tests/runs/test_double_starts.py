@@ -9,6 +9,8 @@ import pytest
 from bulkdelete.io.rundir import RunDir
 from tests.conftest import Emulate, Ended, Program, times_acted
 
+pytestmark = pytest.mark.slow  # each starts whole programs, at the same moment
+
 _MEANWHILE = """
 import json, os, subprocess, sys
 surroundings = dict(os.environ)  # before the passcode is taken out of them
