@@ -7,6 +7,7 @@ request did.
 """
 
 import asyncio
+import math
 import ssl
 from functools import lru_cache
 from typing import TYPE_CHECKING, Self
@@ -57,7 +58,9 @@ class Client:
         self._base = base_url.rstrip("/")
         self._headers = {**headers, "Accept-Encoding": "identity", "Accept": "application/json"}
         self._timeout = aiohttp.ClientTimeout(
-            total=timeout, sock_connect=min(CONNECT_SECONDS, timeout)
+            total=timeout,
+            sock_connect=min(CONNECT_SECONDS, timeout),
+            ceil_threshold=math.inf,  # aiohttp's own would make whole seconds of it, upwards
         )
         self._connections = connections
         self._max_answer = max_answer

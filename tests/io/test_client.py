@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp.helpers import calculate_timeout_when
 
 from bulkdelete import targets
 from bulkdelete.core.model import (
@@ -860,3 +861,12 @@ async def test_a_context_of_the_callers_own(authority: Authority) -> None:
         url = f"https://localhost:{server.port}"
         async with client(url, tls=context) as mine:
             assert judged(await post(mine)) == Accepted()
+
+
+def test_no_request_lasts_longer_than_its_deadline() -> None:
+    """Not even for the rest of a second, as aiohttp would have it from five seconds on."""
+    mine = Client("http://127.0.0.1:1", {}, account="", timeout=60.0, connections=1)._timeout
+    for seconds in (mine.total, mine.sock_connect):
+        assert seconds is not None
+        when = calculate_timeout_when(0.5, seconds, mine.ceil_threshold)
+        assert when == 0.5 + seconds
