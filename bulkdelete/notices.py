@@ -33,7 +33,7 @@ SECONDS_AFTER_SIGNAL = 1.5
 SIGNALLED = 128
 """An exit code from here on is that of a signal."""
 
-_WORTH_TELLING = frozenset({"outage", "paused", "slots_lost"})
+_WORTH_TELLING = frozenset({"outage", "paused", "slots_lost", "slots_refused"})
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):

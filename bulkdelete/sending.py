@@ -415,13 +415,12 @@ class Sender:
         if killed is not None and killed():
             self._stop(_kill_file())
             return
-        now, blocked = loop.time(), self._dispatcher.turns.blocked_since
-        since = now if blocked is None else blocked
-        if now - since >= self._limits.give_up_after:
-            self._stop(_blocked(now - since, self._dispatcher.turns.held()[0]))
-            return
+        now, turns = loop.time(), self._dispatcher.turns
         # Before that nothing can be too long; a file, though, can be there at any time.
-        due = since + self._limits.give_up_after
+        due = turns.blocked_until(self._limits.give_up_after)
+        if now >= due:
+            self._stop(turns.blocked())
+            return
         after = due if killed is None else min(due, now + KILL_FILE_SECONDS)
         self._timers["patrol"] = loop.call_at(after, self._patrol)
 
@@ -514,19 +513,6 @@ def _outage(seconds: float, reason: str) -> Stopped:
         f"no request was accepted for {seconds:,.0f} s ({reason}); the rest is unsent",
         "see that the service is well, then run the same command again",
     )
-
-
-def _blocked(seconds: float, why: str) -> Stopped:
-    if why == "slots_lost":
-        return Stopped(
-            "slots_lost",
-            f"the Redis that keeps the account's slots did not answer for {seconds:,.0f} s; "
-            "nothing new was started, the rest is unsent",
-            "see that it is well: bulkdelete doctor; then run the same command again",
-        )
-    if why == "slots_new":
-        return _outage(seconds, "its Redis began anew, and what was in flight had to be over first")
-    return _outage(seconds, "other processes hold all the slots")
 
 
 def _kill_file() -> Stopped:

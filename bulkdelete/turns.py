@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bulkdelete.core.model import Accepted, Ambiguous, Failed, Partial, Refused, Throttled, Verdict
+from bulkdelete.errors import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 _WORTH_SAYING = 1.0
 """Seconds from which on being held back is told."""
+
+_AFTER_NEW = 5.0
+"""Seconds after which who waited for a Redis that began anew must have been given a slot."""
+
+_MOST_NEW = 100.0
+"""Seconds that such a wait may last beyond the patience: a lease, and a little."""
+
+_LOST = {"slots_lost": "did not answer", "slots_refused": "refused to work"}
 
 
 class Slots(Protocol):
@@ -32,7 +41,11 @@ class Slots(Protocol):
         """Use so many from now on."""
 
     def busy(self) -> tuple[str, float]:
-        """Say why there is none (slots, slots_lost, slots_new), and for how long (0: open)."""
+        """Say why there is none, and for how long (0: open).
+
+        slots: others have them; slots_lost, slots_refused: who keeps them does not answer, or
+        refuses; slots_new: who keeps them began anew.
+        """
         ...
 
 
@@ -174,6 +187,40 @@ class Turns:
         if self.blocked_since is not None and now - self.blocked_since >= _WORTH_SAYING:
             return self._slots.busy()
         return "", 0.0
+
+    def blocked_until(self, patience: float) -> float:
+        """Return when it is too long that no slot is to be had, if none will be by then.
+
+        That who keeps them began anew is nobody's fault, and ends by itself: that time, at most
+        what it can be once, is not counted.
+        """
+        now = self.now()
+        since = now if self.blocked_since is None else self.blocked_since
+        why, seconds = self._slots.busy()
+        due = since + patience
+        if why != "slots_new" or now < due:
+            return due
+        return min(now + seconds + _AFTER_NEW, due + _MOST_NEW)
+
+    def blocked(self) -> Stopped:
+        """Return why a run that finds no slot stops, however it is held else."""
+        since = self.now() if self.blocked_since is None else self.blocked_since
+        seconds, (why, _) = self.now() - since, self._slots.busy()
+        if (lost := _LOST.get(why)) is not None:
+            return Stopped(
+                "slots_lost",
+                f"the Redis that keeps the account's slots {lost} for {seconds:,.0f} s; "
+                "nothing new was started, the rest is unsent",
+                "see that it is well: bulkdelete doctor; then run the same command again",
+            )
+        new = "its Redis began anew, and what was in flight had to be over first"
+        return Stopped(
+            "outage",
+            f"no slot was to be had for {seconds:,.0f} s "
+            f"({new if why == 'slots_new' else 'other processes hold all of them'}); "
+            "the rest is unsent",
+            "see that the service is well, then run the same command again",
+        )
 
     def depart(self, turn: Turn) -> bool:
         """Leave with a turn that was taken; False when it may not be used any more."""

@@ -342,11 +342,7 @@ class _Asker:
     async def _depart(self) -> Turn:
         """Wait until one more request may start, with a turn that is still good then."""
         while True:
-            try:
-                async with asyncio.timeout(self._patience):
-                    turn = await self._turns.take()
-            except TimeoutError as error:
-                raise _outage("no slot was to be had") from error
+            turn = await self._turn()
             try:
                 await self._pace.start()
             except BaseException:
@@ -355,6 +351,21 @@ class _Asker:
             if self._turns.depart(turn):
                 return turn
             self._turns.give_back(turn)
+
+    async def _turn(self) -> Turn:
+        """Wait for a turn; Stopped when that takes too long."""
+        turns = self._turns
+        due = turns.now() + self._patience
+        while True:
+            try:
+                async with asyncio.timeout_at(due):
+                    return await turns.take()
+            except TimeoutError as error:
+                if turns.blocked_since is None:
+                    raise _outage("it asked to wait") from error
+                due = turns.blocked_until(self._patience)
+                if turns.now() >= due:
+                    raise turns.blocked() from error
 
     def _check_outage(self, look: Look) -> None:
         now = asyncio.get_running_loop().time()

@@ -51,7 +51,10 @@ def test_an_outage_counts_as_idle_until_the_stop() -> None:
 
 
 class NoSlots:
-    """Has none to give."""
+    """Has none to give, for a reason."""
+
+    def __init__(self, why: str = "slots", seconds: float = 0.0) -> None:
+        self.why = why, seconds
 
     async def acquire(self) -> Any:  # noqa: ANN401 - never returns
         """Fail: nobody asks here."""
@@ -61,8 +64,43 @@ class NoSlots:
         """Have as many as before."""
 
     def busy(self) -> tuple[str, float]:
-        """Others have them."""
-        return "slots", 0.0
+        """Say why."""
+        return self.why
+
+
+@pytest.mark.parametrize(
+    ("why", "code", "words"),
+    [
+        ("slots", "outage", "other processes hold all"),
+        ("slots_new", "outage", "began anew"),
+        ("slots_lost", "slots_lost", "did not answer for"),
+        ("slots_refused", "slots_lost", "refused to work for"),
+    ],
+)
+async def test_why_no_slot_was_to_be_had_is_told(why: str, code: str, words: str) -> None:
+    """Also while the gate holds the turns for another reason: that is not what is lacking."""
+    turns = Turns(Gate(3), NoSlots(why), lambda: 0.0, 1.0)
+    turns.blocked_since = turns.now() - 900.0
+    turns.gate.not_before = turns.now() + 60.0
+    assert turns.held()[0] == "gate"
+    stopped = turns.blocked()
+    assert (stopped.code, stopped.exit) == (code, 75)
+    assert words in str(stopped)
+
+
+async def test_that_a_redis_began_anew_is_not_counted_as_being_blocked() -> None:
+    """It is looked at again when that is over; not for ever, where it begins anew each time."""
+    slots = NoSlots()
+    turns = Turns(Gate(3), slots, lambda: 0.0, 1.0)
+    now = turns.now()
+    assert turns.blocked_until(30.0) >= now + 30.0
+    turns.blocked_since = now - 20.0
+    slots.why = "slots_new", 60.0
+    assert turns.blocked_until(30.0) == pytest.approx(now + 10.0, abs=5.0)
+    assert 60.0 < turns.blocked_until(15.0) - turns.now() < 70.0
+    assert turns.blocked_until(-200.0) < now
+    slots.why = "slots", 0.0
+    assert turns.blocked_until(15.0) < now
 
 
 async def test_what_holds_the_turns_is_named() -> None:

@@ -153,6 +153,7 @@ _HELD = {
     "gate": "held by the gate: the server asked for less",
     "slots": "other processes have all the slots",
     "slots_lost": "the Redis that keeps the slots does not answer: nothing new starts",
+    "slots_refused": "the Redis that keeps the slots refuses to work: nothing new starts",
     "slots_new": "Redis began anew: who held slots before may have requests in flight",
     "log": "its process cannot be asked: read from the checkpoint",
 }

@@ -16,7 +16,7 @@ from bulkdelete.core.index import ChunkEntry
 from bulkdelete.core.model import Chunk, Kind, Reply
 from bulkdelete.core.progress import Progress
 from bulkdelete.dispatch import Dispatcher
-from bulkdelete.errors import Interrupted
+from bulkdelete.errors import Interrupted, Stopped
 from bulkdelete.io.pacing import Pacer
 from bulkdelete.sending import Limits, Sender
 from bulkdelete.targets.clevertap import CLEVERTAP
@@ -77,7 +77,9 @@ async def chunks() -> AsyncGenerator[Chunk, None]:
     yield CHUNK
 
 
-def sender(slots: Party, server: Silent, ledger: Noted) -> Sender:
+def sender(
+    slots: "Party | Counted", server: Silent, ledger: Noted, patience: float = 900.0
+) -> Sender:
     """Make what sends the chunk, and is cut off at once when it is stopped."""
     meter, turns = Meter(1), Turns(Gate(1), slots, lambda: 0.0, 60.0)
     digest = chunk_digest(KEY, CHUNK)
@@ -89,7 +91,7 @@ def sender(slots: Party, server: Silent, ledger: Noted) -> Sender:
         approval=log.Approval(how="yes", who="me", ids=1, at=1e9, expires=2e9),
         entry=lambda _: ChunkEntry(digest, CHUNK.kind, 1),
         key=KEY,
-        limits=Limits(grace=0.0),
+        limits=Limits(grace=0.0, give_up_after=patience),
         draw=lambda: 0.0,
         cap=1,
         size=1,
@@ -138,12 +140,15 @@ async def test_a_request_that_a_stop_cuts_off_holds_a_kernel_slot_until_its_proc
 
 @dataclass
 class Counted:
-    """One slot, that counts how often it came back."""
+    """One slot, that counts how often it came back; none, where it says why."""
 
+    why: str = ""
     released: int = 0
 
     async def acquire(self) -> Any:  # noqa: ANN401 - stands for a lease
         """Give it."""
+        while self.why:
+            await asyncio.sleep(0.01)
         return self
 
     @staticmethod
@@ -159,17 +164,55 @@ class Counted:
         """Have as many as before."""
 
     def busy(self) -> tuple[str, float]:
-        """Others have them."""
-        return "slots", 0.0
+        """Say why there is none."""
+        return self.why, 0.0
+
+
+async def test_a_redis_that_began_anew_is_waited_for_longer() -> None:
+    """That ends by itself, and soon; who gave up would wait for it again."""
+    server, ledger, slots = Silent(), Noted(), Counted("slots_new")
+    mine = sender(slots, server, ledger, 0.05)
+    running = asyncio.create_task(mine.run(chunks()))
+    await asyncio.sleep(0.3)
+    assert not mine.stopping
+    slots.why = ""
+    await asyncio.wait_for(server.out.wait(), SECONDS)
+    mine.interrupt(15, "SIGTERM")
+    with pytest.raises(Interrupted):
+        await asyncio.wait_for(running, SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("why", "code"),
+    [("slots", "outage"), ("slots_lost", "slots_lost"), ("slots_refused", "slots_lost")],
+)
+async def test_a_run_that_gets_no_slot_says_why(why: str, code: str) -> None:
+    """Others have them, or who keeps them is lost."""
+    running = sender(Counted(why), Silent(), Noted(), 0.05).run(chunks())
+    with pytest.raises(Stopped) as caught:
+        await asyncio.wait_for(running, SECONDS)
+    assert caught.value.code == code
+
+
+def asker(server: Silent, slots: Counted, patience: float) -> _Asker:
+    """Make what asks for profiles."""
+    settings: Any = SimpleNamespace(target=CLEVERTAP, max_attempts=1, give_up_after=patience)
+    turns = Turns(Gate(1), slots, lambda: 0.0, 60.0)
+    return _Asker(cast("Any", server), turns, Pacer(None), settings)
+
+
+@pytest.mark.parametrize(("why", "code"), [("slots", "outage"), ("slots_lost", "slots_lost")])
+async def test_a_question_that_gets_no_slot_says_whose_fault_that_is(why: str, code: str) -> None:
+    """A Redis that is lost is no outage of the vendor's service."""
+    with pytest.raises(Stopped) as caught:
+        await asker(Silent(), Counted(why), 0.05).ask(Kind.IDENTITY, "one")
+    assert caught.value.code == code
 
 
 async def test_r1_a_question_that_is_called_off_keeps_its_slot_for_a_while() -> None:
     """The server may be at work on a read as on a deletion."""
     server, slots = Silent(), Counted()
-    settings: Any = SimpleNamespace(target=CLEVERTAP, max_attempts=1, give_up_after=60.0)
-    turns = Turns(Gate(1), slots, lambda: 0.0, 60.0)
-    asker = _Asker(cast("Any", server), turns, Pacer(None), settings)
-    asking = asyncio.create_task(asker.ask(Kind.IDENTITY, "one"))
+    asking = asyncio.create_task(asker(server, slots, 60.0).ask(Kind.IDENTITY, "one"))
     await asyncio.wait_for(server.out.wait(), SECONDS)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
