@@ -102,7 +102,7 @@ THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
             "steering",
             "running",
             "verifying",
-            *("audience", "library", "metrics", "notices", "outlets", "telemetry"),
+            *("audience", "io.leased", "library", "metrics", "notices", "outlets", "telemetry"),
             "convoy",
         ),
         "cli",

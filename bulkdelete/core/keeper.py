@@ -70,6 +70,28 @@ def unfit(info: Mapping[str, object]) -> str | None:
     return None
 
 
+_CODE = re.compile(r"\b[A-Z]{3,}\b")
+
+_PASSING = frozenset(
+    {
+        *("BUSY", "LOADING", "MISCONF", "NOREPLICAS", "OOM", "OutOfMemory", "READONLY"),
+        *("ReadOnly", "CLUSTERDOWN", "ClusterDown", "MASTERDOWN", "MasterDown", "TRYAGAIN"),
+    }
+)
+"""Why a Redis may refuse for a while; `OOM` and the like, or what redis-py made of it."""
+
+
+def code_word(refusal: str) -> str:
+    """Return the code word of a refusal (NOPERM, OOM, BUSY), also one that came of a script."""
+    words = [one for one in _CODE.findall(refusal) if one not in {"ERR", "ACL"}]
+    return words[0] if words else ""
+
+
+def passes(word: str) -> bool:
+    """Tell whether a Redis that refuses with this word may do what is asked a while later."""
+    return word in _PASSING
+
+
 def evicts(info: Mapping[str, object]) -> str | None:
     """Say how a Redis may drop keys that are in use, by its INFO; None when it does not."""
     policy = str(info.get("maxmemory_policy", "noeviction"))

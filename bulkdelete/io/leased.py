@@ -12,17 +12,19 @@ import secrets
 import ssl
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Self, cast
 
-from bulkdelete.core.keeper import Keeper, unfit
+import structlog
+
+from bulkdelete.core.keeper import Keeper, code_word, passes, unfit
 from bulkdelete.core.leases import Ask, Book, Terms, Told
 from bulkdelete.errors import Stopped, UsageError
 from bulkdelete.io.slots import KernelSlots, Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterator
     from types import TracebackType
 
     from redis.asyncio import Redis
@@ -35,7 +37,24 @@ RETRY_SECONDS = 0.25
 
 TERMS = Terms()
 
-_HARMLESS = "redis.call('INFO', 'server') return redis.call('TIME')"
+GOODBYE_SECONDS = 0.75
+"""How long the last words may take; what is not said then ends by itself."""
+
+TIDY_SECONDS = 0.25
+"""And after them closing the connections."""
+
+_SCRATCH = "bulkdelete:slots:doctor"
+
+_REHEARSAL = """
+redis.call('INFO', 'server')
+redis.call('TIME')
+redis.call('GET', KEYS[1])
+redis.call('SET', KEYS[1], '', 'PX', 1)
+redis.call('PUBLISH', KEYS[1], '')
+"""
+"""All that the script of the slots calls."""
+
+_log = structlog.get_logger("bulkdelete")
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -100,10 +119,11 @@ def connection(keeper: Keeper) -> "Redis":
     )
 
 
-async def inform(redis: "Redis", keeper: Keeper) -> dict[str, object]:
-    """Ask a Redis about itself.
+@contextmanager
+def _told_of(keeper: Keeper) -> "Iterator[None]":
+    """Make of what a Redis does not do what a person is told; what it says is not repeated.
 
-    UsageError when it refuses, Stopped when it does not answer; what it says is not repeated.
+    UsageError when it refuses, Stopped when it does not answer, or refuses for a while only.
     """
     from redis.exceptions import (  # noqa: PLC0415 - an extra
         AuthenticationError,
@@ -113,46 +133,67 @@ async def inform(redis: "Redis", keeper: Keeper) -> dict[str, object]:
     )
 
     try:
-        return cast("dict[str, object]", await redis.info())
+        yield
     except (AuthenticationError, AuthorizationError) as error:
         raise _refused(keeper, "refuses the password, or wants one") from error
     except ResponseError as error:
-        raise _refused(keeper, "does not let this user do what is needed") from error
-    except (RedisError, OSError) as error:
+        if passes(word := _word(error)):
+            raise _lost(keeper, f"refuses to work at present ({word})") from error
+        why = f" ({word})" if word else ""
+        raise _refused(keeper, f"does not let this user do what is needed{why}") from error
+    except (RedisError, OSError, ValueError) as error:
         if _of_tls(error):
             raise _refused(keeper, "could not prove who it is (TLS)") from error
-        raise Stopped(
-            "slots_lost",
-            f"{keeper}, which keeps the account's slots, does not answer; nothing was sent",
-            "see that it is well: bulkdelete doctor; then run the same command again",
-        ) from error
+        raise _lost(keeper, "does not answer") from error
+
+
+def _word(error: Exception) -> str:
+    """Return the code word of what Redis refused, which redis-py may have made a class of."""
+    name = type(error).__name__.removesuffix("Error")
+    return code_word(str(error)) or ("" if name == "Response" else name)
+
+
+async def inform(redis: "Redis", keeper: Keeper) -> dict[str, object]:
+    """Ask a Redis about itself; UsageError when it refuses, Stopped when it does not answer."""
+    with _told_of(keeper):
+        return cast("dict[str, object]", await redis.info())
 
 
 def _of_tls(error: BaseException | None) -> bool:
-    """Tell whether it came of a certificate, or of what speaks no TLS."""
+    """Tell whether it came of a certificate, or of what speaks no TLS; a cut is neither."""
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
-    return error is not None
+    cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+    return error is not None and not isinstance(error, cut)
 
 
 async def look(keeper: Keeper) -> tuple[dict[str, object], float]:
     """Return what a Redis says of itself, and the seconds that it takes to run a script.
 
-    UsageError when it refuses, Stopped when it does not answer. Nothing is written there.
+    UsageError when it refuses what the slots need, Stopped when it does not answer. What is
+    written there is a key of its own, and over after a millisecond.
     """
-    from redis.exceptions import RedisError  # noqa: PLC0415 - an extra
-
     async with connection(keeper) as redis:
         info = await inform(redis, keeper)
         took = []
-        try:
+        with _told_of(keeper):
+            async with redis.pubsub() as heard:
+                await heard.subscribe(_SCRATCH)
+                await heard.get_message(timeout=ANSWER_SECONDS)
+            scratch = redis.register_script(_REHEARSAL)
             for _ in range(5):
                 began = now()
-                await cast("Awaitable[object]", redis.eval(_HARMLESS, 0))
+                await cast("Awaitable[object]", scratch(keys=[_SCRATCH]))
                 took.append(now() - began)
-        except RedisError as error:
-            raise _refused(keeper, "does not let this user run scripts") from error
         return info, sorted(took)[len(took) // 2]
+
+
+def _lost(keeper: Keeper, how: str) -> Stopped:
+    return Stopped(
+        "slots_lost",
+        f"{keeper}, which keeps the account's slots, {how}; nothing was sent",
+        "see that it is well: bulkdelete doctor; then run the same command again",
+    )
 
 
 def _refused(keeper: Keeper, why: str) -> UsageError:
@@ -175,12 +216,13 @@ class LeasedSlots:
         self._waiters: deque[asyncio.Future[Lease]] = deque()
         self._poked = asyncio.Event()
         self._listening = asyncio.Event()
-        self._lost = self._closing = False
+        self._lost = ""
+        self._closing = False
         self._bug: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        """See that Redis is there and fit.
+        """See that Redis is there and fit, and does what will be asked of it.
 
         UsageError when it cannot keep slots, Stopped when it does not answer.
         """
@@ -214,15 +256,24 @@ class LeasedSlots:
         self._closing = True  # an exchange that is on its way is not to be overtaken by the last
         self._poked.set()
         hearing.cancel()
-        await asyncio.gather(speaking, hearing, return_exceptions=True)
-        with suppress(*_failures()):
-            if not self._lost:
-                await self._said(self._book.part(now()))
-        await self._redis.aclose()
+        with suppress(TimeoutError, *_failures()):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await asyncio.gather(speaking, return_exceptions=True)
+                if not self._lost:
+                    await self._said(self._book.part(now()))
+        with suppress(TimeoutError, *_failures()):
+            async with asyncio.timeout(TIDY_SECONDS):
+                await asyncio.gather(speaking, hearing, return_exceptions=True)
+                await self._redis.aclose()
 
     async def _check(self) -> None:
+        """See that it is fit, and does what is asked; the first exchange asks for nothing."""
         if why := unfit(await inform(self._redis, self._keeper)):
             raise _refused(self._keeper, why)
+        with _told_of(self._keeper):
+            await cast("Awaitable[object]", self._redis.register_script(_REHEARSAL)([_SCRATCH]))
+            ask = self._book.ask(sent := now(), 0)
+            self._hear_told(ask, await self._said(ask), sent)
 
     async def acquire(self) -> Lease:
         """Wait for a free slot and hold it."""
@@ -249,9 +300,9 @@ class LeasedSlots:
         self._poked.set()
 
     def busy(self) -> tuple[str, float]:
-        """Say why there is none: Redis is lost, or new to this account, or others have them."""
+        """Say why there is none: Redis is lost, or refuses, or is new, or others have them."""
         if self._lost:
-            return "slots_lost", 0.0
+            return self._lost, 0.0
         hold = self._book.hold - now()
         return ("slots_new", hold) if hold > 0 else ("slots", 0.0)
 
@@ -296,14 +347,33 @@ class LeasedSlots:
             ask = self._book.ask(sent, len(self._waiters))
             try:
                 told = await self._said(ask)
-            except _failures():
-                self._lost = True
+            except _failures() as error:
+                self._lose(error)
                 await self._hang_up()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self._lost = False
-            self._book.hear(ask, told, sent, now())
+            if self._lost:
+                self._lost = ""
+                _log.info("slots.back", keeper=str(self._keeper))
+            self._hear_told(ask, told, sent)
             self._serve()
+
+    def _lose(self, error: Exception) -> None:
+        """Note that Redis is lost, and how: it does not answer, or refuses what is asked."""
+        from redis.exceptions import ResponseError  # noqa: PLC0415 - an extra
+
+        refuses = isinstance(error, ResponseError)
+        lost = "slots_refused" if refuses else "slots_lost"
+        if lost != self._lost:
+            why = (_word(error) if refuses else "") or type(error).__name__
+            _log.warning("slots.lost", keeper=str(self._keeper), why=why)
+        self._lost = lost
+
+    def _hear_told(self, ask: Ask, told: Told, sent: float) -> None:
+        """Take in an answer; say so where it is that of a Redis that knows nothing yet."""
+        if told.hold and not self._book.hold:
+            _log.warning("slots.new", keeper=str(self._keeper), seconds=round(told.hold, 1))
+        self._book.hear(ask, told, sent, now())
 
     async def _hang_up(self) -> None:
         """Come to the same address anew: who answers there may be another by now.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bulkdelete.core.keeper import Keeper, evicts, unfit
+from bulkdelete.core.keeper import Keeper, code_word, evicts, passes, unfit
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,20 @@ def test_what_cannot_keep_slots(info: dict[str, object], word: str | None) -> No
 def test_what_may_drop_them(info: dict[str, object], policy: str | None) -> None:
     """Only what evicts any key can hit ours, and only where memory is limited."""
     assert evicts(info) == policy
+
+
+@pytest.mark.parametrize(
+    ("refusal", "word", "passing"),
+    [
+        ("NOPERM this user has no permissions to run the 'set' command", "NOPERM", False),
+        ("BUSY Redis is busy running a script. You can only call SCRIPT KILL", "BUSY", True),
+        ("NOREPLICAS Not enough good replicas to write.", "NOREPLICAS", True),
+        ("ERR Error running script: @user_script:9: -OOM command not allowed", "OOM", True),
+        ("ERR INFO says nothing", "INFO", False),
+        ("The user executing the script can't run this command", "", False),
+    ],
+)
+def test_what_a_refusal_means(refusal: str, word: str, passing: bool) -> None:
+    """Memory, a replica, a script that takes long: that passes; a permission does not."""
+    assert code_word(refusal) == word
+    assert passes(word) is passing

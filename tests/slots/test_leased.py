@@ -4,13 +4,17 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
+from structlog.testing import capture_logs
 
 from bulkdelete.core.keeper import Keeper
 from bulkdelete.core.leases import Terms
@@ -23,9 +27,13 @@ from tests.slots.conftest import TERMS
 from tests.slots.relay import relay
 from tests.slots.server import RedisServer, free_port, redis_server
 
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
 pytestmark = pytest.mark.redis
 
 SECONDS = 30.0
+SHORT = Terms(lease=0.6, needed=0.3, renew=0.1, patience=0.3, beat=0.1, parting=0.1)
 Leasing = Callable[..., Awaitable[LeasedSlots]]
 
 HOLDER = """
@@ -81,8 +89,9 @@ async def until(true: Callable[[], bool]) -> None:
 
 async def test_s13_a_redis_that_is_new_hands_out_nothing_for_a_lease(server: RedisServer) -> None:
     """It may have been another before, whose leases are not over; then all goes at once."""
+    began = clock()
     async with LeasedSlots(server.keeper, "h", "a", 3, TERMS) as mine:
-        began, waiting = clock(), asyncio.create_task(mine.acquire())
+        waiting = asyncio.create_task(mine.acquire())
         await until(lambda: mine.busy()[0] == "slots_new")
         assert 0 < mine.busy()[1] <= TERMS.lease
         first = await asyncio.wait_for(waiting, SECONDS)
@@ -495,16 +504,98 @@ async def test_the_permissions_of_the_page_are_enough(server: RedisServer) -> No
     words = page.partition("Permissions for an ACL user: `")[2].partition("`")[0].split()
     places = ("~bulkdelete:slots:*", "&bulkdelete:slots:*")
     server.command("ACL", "SETUSER", "me", "on", ">pw", *places, *words)
-    server.command("ACL", "SETUSER", "less", "on", ">pw", *places, *words[1:])
-    server.known("h", "a")
-    mine = Keeper("127.0.0.1", server.port, user="me", password="pw")
-    async with LeasedSlots(mine, "h", "a", 1, TERMS) as one:
-        assert (await soon(one)).good()
-        assert one._listening.is_set()
-    await look(mine)
-    with pytest.raises(UsageError) as caught:
-        await _opened(Keeper("127.0.0.1", server.port, user="less", password="pw"))
-    assert _refusal(caught.value) == ("slots_refused", 2)
+    for db in (0, 1):
+        mine = Keeper("127.0.0.1", server.port, db, user="me", password="pw")
+        async with LeasedSlots(mine, "h", f"a{db}", 1, SHORT) as one:
+            assert (await soon(one)).good()
+            assert one._listening.is_set()
+        await look(mine)
+    for word in words:
+        rest = [one for one in words if one != word]
+        server.command("ACL", "SETUSER", "less", "reset", "on", ">pw", *places, *rest)
+        less = Keeper("127.0.0.1", server.port, 1, user="less", password="pw")
+        server.command("SCRIPT", "FLUSH")
+        with pytest.raises(UsageError) as caught:
+            await look(less)
+        assert _refusal(caught.value) == ("slots_refused", 2), word
+        if word != "+subscribe":  # what is not heard is told in exchanges, later
+            with pytest.raises(UsageError) as caught:
+                await _opened(less)
+            assert _refusal(caught.value) == ("slots_refused", 2), word
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [("maxmemory", "1", "OutOfMemory"), ("min-replicas-to-write", "1", "NOREPLICAS")],
+)
+async def test_who_refuses_for_a_while_is_75(
+    server: RedisServer, leased: Leasing, name: str, value: str, word: str
+) -> None:
+    """At the start at once, and later as what it is: it does answer."""
+    mine = await leased(1)
+    await soon(mine)
+    with capture_logs() as lines:
+        server.command("CONFIG", "SET", name, value)
+        with pytest.raises(Stopped, match=rf"refuses to work at present \({word}\)") as caught:
+            await _opened(server.keeper)
+        assert _refusal(caught.value) == ("slots_lost", 75)
+        await until(lambda: mine.busy()[0] == "slots_refused")
+        await asyncio.sleep(3 * leased_module.RETRY_SECONDS)
+        server.command("CONFIG", "SET", name, "0")
+        await until(lambda: mine.busy()[0] == "slots")
+        server.command("FLUSHALL")
+        await until(lambda: mine.busy()[0] == "slots_new")
+    said = [(one["event"], one.get("why")) for one in lines]
+    assert said == [("slots.lost", word), ("slots.back", None), ("slots.new", None)]
+
+
+async def test_the_end_does_not_wait_for_a_redis_that_stands_still(
+    server: RedisServer, leased: Leasing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it may take to answer else: a stop is to be over soon."""
+    monkeypatch.setattr(leased_module, "ANSWER_SECONDS", 25.0)
+    mine = await leased(1)
+    await soon(mine)
+    with server.frozen():
+        await asyncio.sleep(2 * TERMS.renew)  # an exchange is on its way
+        began = clock()
+        await mine.__aexit__(None, None, None)
+        assert clock() - began < 10.0
+
+
+@pytest.mark.parametrize(
+    ("cause", "found"),
+    [
+        (ssl.SSLCertVerificationError("unknown"), True),
+        (ssl.SSLError("WRONG_VERSION_NUMBER"), True),
+        (ssl.SSLEOFError("cut"), False),
+        (ssl.SSLZeroReturnError("closed"), False),
+        (ConnectionResetError("cut"), False),
+    ],
+)
+def test_a_handshake_that_is_cut_is_no_refusal(cause: Exception, found: bool) -> None:
+    """A restart does it; that is 75, and no matter of who the other side is."""
+    error = OSError("cannot connect")
+    error.__cause__ = cause
+    assert leased_module._of_tls(error) is found
+
+
+async def test_looking_at_a_redis_that_stands_still_is_75(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses nothing."""
+    monkeypatch.setattr(leased_module, "ANSWER_SECONDS", 0.3)
+    real = leased_module.inform
+
+    async def informed(redis: "Redis", keeper: Keeper) -> dict[str, object]:
+        info = await real(redis, keeper)
+        stack.enter_context(server.frozen())
+        return info
+
+    monkeypatch.setattr(leased_module, "inform", informed)
+    with ExitStack() as stack, pytest.raises(Stopped) as caught:
+        await look(server.keeper)
+    assert _refusal(caught.value) == ("slots_lost", 75)
 
 
 async def test_what_cannot_keep_slots_is_refused(server: RedisServer, tmp_path: Path) -> None:
