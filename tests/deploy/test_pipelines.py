@@ -152,8 +152,10 @@ class Runner:
             "PATH": f"{self.program.place}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
         with (self.temp / "log").open("w+") as log:
+            bash = [tool("bash"), "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
             shell = subprocess.Popen(
-                [tool("bash"), "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+                # Who runs these tests in the background ignores it, and no shell can trap that.
+                [tool("env"), "--default-signal=INT", *bash],
                 cwd=self.program.place,
                 env=here | variables,
                 stdout=log,
