@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 import structlog
-from structlog.testing import capture_logs
+from structlog.testing import LogCapture, capture_logs
 
 import bulkdelete
 from bulkdelete import dispatch, targets
@@ -43,6 +43,12 @@ def raises(ids: Sequence[str]) -> Verdict:
     raise KeyError(ids[0])
 
 
+def listening_to(heard: LogCapture) -> Any:  # noqa: ANN401 - structlog's
+    """Return a logger of every level that tells only this."""
+    every = structlog.make_filtering_bound_logger(0)
+    return structlog.wrap_logger(None, processors=[heard], wrapper_class=every)
+
+
 @pytest.mark.parametrize(
     ("judge", "wrong"),
     [
@@ -73,11 +79,11 @@ async def test_s5_s8_what_cannot_be_judged_is_in_doubt(
 
     case, kind = case_of("clevertap"), Kind.IDENTITY
     ids = ids_of(kind, 10)
-    faulty = replace(CLEVERTAP, decode=decode)
+    faulty, heard = replace(CLEVERTAP, decode=decode), LogCapture()
     with (
         mock.patch.object(targets, "find", return_value=faulty),
-        # One that was used before does not hear of other ways to log.
-        mock.patch.object(dispatch, "_log", structlog.get_logger()),
+        # However this process was told to log before.
+        mock.patch.object(dispatch, "_log", listening_to(heard)),
         capture_logs() as logs,
     ):
         async with case.emulator() as emulator:
@@ -85,6 +91,7 @@ async def test_s5_s8_what_cannot_be_judged_is_in_doubt(
     assert (report.exit_code, report.ids["accepted"], report.ids["ambiguous"]) == (3, 5, 5)
     assert report.run_dir is not None
     assert (await bulkdelete.status(report.run_dir)).ids == report.ids
+    logs += heard.entries
     (noted,) = [one for one in logs if one["event"] == "answer.unjudged"]
     assert noted["error"] == wrong
     assert not any(one in json.dumps(logs, default=str) for one in ids)
