@@ -41,7 +41,7 @@ run: $(READY) ## the whole story against an emulator on this machine: faults, a 
 	$(BIN)/bulkdelete demo
 
 test: $(READY) ## the tests, but for the slow ones
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults and not deploy and not stores and not conformance and not redis" -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not faults and not deploy and not stores and not conformance and not redis and not dask" -q
 
 conformance: $(READY) ## what every target must do, with kills and at its own pace; TARGET=name: one that is installed
 	$(BIN)/python -m pytest tests/targets $(if $(TARGET),--target $(TARGET)) -q
@@ -276,6 +276,10 @@ stores: $(READY) ## lists in a bucket, on a real S3-speaking server
 test-redis: $(READY) ## slots that many machines share, on a real Redis; needs root: six minutes
 	$(BIN)/python -m tests.faults.injectors redis-server ip tc iptables nsenter faketime
 	$(BIN)/python -m pytest tests/slots -m redis -q
+
+.PHONY: test-dask
+test-dask: $(READY) ## clusters and fleets on real Dask schedulers and workers, which are killed
+	$(BIN)/python -m pytest tests/clusters -m dask -q
 
 clean: ## remove what was made here (not the runs)
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis

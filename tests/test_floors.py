@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("io.journal", "io.source", "io.names", "io.connections", "io.slots"),
         *("io.columnar", "io.sums", "io.spill"),
         "io.signing",
-        "io.places",
+        *("io.places", "io.cluster"),
         *("io.pacing", "io.live", "io", "render"),
     ),
     (
@@ -92,6 +92,8 @@ THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "jinja2": ("render",),
     "pyarrow": ("io.columnar", "io.tables"),
     "redis": ("io.leased",),
+    "distributed": ("io.cluster",),
+    "cryptography": ("io.cluster",),
     "structlog": (
         *(
             "dispatch",
