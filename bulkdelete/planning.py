@@ -25,7 +25,7 @@ from bulkdelete.core.dedup import MemoryFullError, Seen, SeenIds
 from bulkdelete.core.digests import FileHash, keyed
 from bulkdelete.core.identities import ProtectRules, mask, shown
 from bulkdelete.core.layout import Format, Layout, Reading
-from bulkdelete.core.model import Batch, Chunk, Kind, State
+from bulkdelete.core.model import Batch, Kind, State
 from bulkdelete.core.selection import EXCLUSIONS, Selection, Selector
 from bulkdelete.core.shard import OTHER_SHARD
 from bulkdelete.core.sieve import sift
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from bulkdelete.core.chunks import Leaf
     from bulkdelete.core.shard import Shard
     from bulkdelete.core.sieve import OfKind, Sifted
     from bulkdelete.core.sketch import Sketch
@@ -312,11 +313,11 @@ class _Survey:
             self._leave_out(part, batch, position, sifted.out[position])
         row = codes.row(len(batch.ids), self._others(part, sifted, kinds))
         if self._wish.shard is not None:
-            self._job.take(batch, row)
+            self._job.take(batch, row, sifted.even)
             row = _apart(self._wish.shard, kinds, row)
         self._note_reasons(sifted, row)
         self._index.add(row)
-        self._own.take(batch, row)
+        self._own.take(batch, row, sifted.even)
         self._show(part, batch, row)
 
     def _others(self, part: Part, sifted: "Sifted", kinds: "Sequence[OfKind]") -> dict[int, int]:
@@ -490,8 +491,8 @@ def _places(row: bytes | bytearray, code: int) -> list[int]:
     return [at for at, one in enumerate(row) if one == code]
 
 
-def _add_chunk(index: codes.IndexBuilder, key: bytes, chunk: Chunk, digest: bytes) -> None:
-    index.add_chunk(chunk, keyed(key, digest))
+def _add_chunk(index: codes.IndexBuilder, key: bytes, leaf: "Leaf") -> None:
+    index.add_chunk(leaf.kind, leaf.size, keyed(key, leaf.digest))
 
 
 def said(reading: Reading) -> plans.Reading:

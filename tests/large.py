@@ -23,7 +23,7 @@ from bulkdelete.core import plan as plans
 from bulkdelete.core import report as reports
 from bulkdelete.core.digests import account_tag
 from bulkdelete.core.index import IndexBuilder
-from bulkdelete.core.model import Chunk, Kind
+from bulkdelete.core.model import Kind
 from bulkdelete.core.progress import Progress
 from bulkdelete.io.rundir import RunDir
 from tests.plans import ONE_COLUMN
@@ -49,10 +49,9 @@ def make(place: Path, chunks: int) -> RunDir:
     """Make a finished run of so many chunks, a few of which had trouble."""
     place.mkdir(mode=0o700)
     index = IndexBuilder()
-    ids = tuple(map(str, range(SIZE)))
     for seq in range(chunks):
         index.add(bytes(SIZE))
-        index.add_chunk(Chunk(seq, Kind.IDENTITY, ids), _digest(seq))
+        index.add_chunk(Kind.IDENTITY, SIZE, _digest(seq))
     sections = index.sections()
     plan = _plan(chunks, hashlib.sha256(b"".join(sections)).hexdigest())
     text = plan.encode()

@@ -5,8 +5,9 @@ follows, identities before GUIDs. So the same IDs always give the same chunks, a
 end of the input ever flushes a short one.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from bulkdelete.core.digests import begun
 from bulkdelete.core.model import Chunk, Kind
 
 if TYPE_CHECKING:
@@ -54,3 +55,53 @@ class Chunker:
                 seq, self.next_seq = self.next_seq, self.next_seq + 1
                 if not hollow:
                     yield Chunk(seq, kind, rest)
+
+
+class Leaf(NamedTuple):
+    """What a plan holds of a chunk: its kind, how many IDs it has, and their digest."""
+
+    kind: Kind
+    size: int
+    digest: bytes
+
+
+class Leaves:
+    """The leaves of the chunks that `Chunker` cuts, without the chunks themselves.
+
+    To plan takes no more than these: so IDs are hashed as they come, in runs.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._open = {kind: begun(kind) for kind in Kind}
+        self._counts = dict.fromkeys(Kind, 0)
+
+    def feed(self, ids: "Sequence[str]", kind: Kind, data: bytes | None = None) -> "Iterator[Leaf]":
+        """Take more IDs of one kind; yield the leaf of each chunk that is now full.
+
+        `data` are they, joined by line feeds, in UTF-8, if each is surely as long as the others.
+        """
+        width = (len(data) + 1) // len(ids) if data is not None and ids else 0
+        start = 0
+        while start < len(ids):
+            end = min(start + self._size - self._counts[kind], len(ids))
+            if data is None:
+                text = "\n".join(ids[start:end]).encode()
+            else:
+                text = data[start * width : end * width - 1]
+            self._open[kind].update(b"\n" + text)
+            self._counts[kind] += end - start
+            start = end
+            if self._counts[kind] == self._size:
+                yield self._close(kind)
+
+    def close(self) -> "Iterator[Leaf]":
+        """Yield what remains, identities before GUIDs."""
+        for kind in Kind:
+            if self._counts[kind]:
+                yield self._close(kind)
+
+    def _close(self, kind: Kind) -> Leaf:
+        leaf = Leaf(kind, self._counts[kind], self._open[kind].digest())
+        self._open[kind], self._counts[kind] = begun(kind), 0
+        return leaf

@@ -10,19 +10,29 @@ and settings give the same plan digest everywhere.
 import hashlib
 from typing import TYPE_CHECKING
 
+from bulkdelete.core.model import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bulkdelete.core.model import Chunk, Kind
+    from bulkdelete.core.model import Chunk
 
 KEY_BYTES = 32
 DIGEST_BYTES = 16
 """Of the keyed digest that is kept: 128 bits."""
 
 
-def leaf(kind: "Kind", ids: "Sequence[str]") -> bytes:
+_BEGUN = {kind: hashlib.sha256(kind.value.encode()) for kind in Kind}
+
+
+def leaf(kind: Kind, ids: "Sequence[str]") -> bytes:
     """Return the 32-byte SHA-256 of these IDs of one kind, in this order."""
     return hashlib.sha256((kind.value + "\n" + "\n".join(ids)).encode()).digest()
+
+
+def begun(kind: Kind) -> "hashlib._Hash":
+    """Return what becomes the leaf of IDs that come some at a time, each after a line feed."""
+    return _BEGUN[kind].copy()
 
 
 def keyed(key: bytes, digest: bytes) -> bytes:

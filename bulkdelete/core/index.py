@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulkdelete.core.digests import DIGEST_BYTES
-from bulkdelete.core.model import Chunk, Kind
+from bulkdelete.core.model import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -143,9 +143,9 @@ class IndexBuilder:
         """Add the reasons of the next records of code `OUT`."""
         self.reasons.extend(numbers)
 
-    def add_chunk(self, chunk: Chunk, digest: bytes) -> None:
-        """Add the next chunk and its keyed digest."""
-        self._chunks += CHUNK.pack(digest, _NUMBER[chunk.kind], len(chunk.ids))
+    def add_chunk(self, kind: Kind, count: int, digest: bytes) -> None:
+        """Add the next chunk: its kind, how many IDs it has, and its keyed digest."""
+        self._chunks += CHUNK.pack(digest, _NUMBER[kind], count)
 
     def add_mark(self, mark: Mark) -> None:
         """Add a place to seek by."""

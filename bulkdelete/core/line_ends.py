@@ -5,6 +5,7 @@ import sys
 import numpy as np
 
 _WORD = np.dtype(np.uint32).itemsize
+_BEGINNING = 4096
 _LINE_FEED, _OPENING, _CLOSING = b"\n{}"
 
 
@@ -21,8 +22,18 @@ def lines_of(data: bytes) -> tuple[int, bool]:
     return count, bool(before.all() and behind.all())
 
 
-def at_most(data: bytes, key: bytes) -> int:
-    """Return a number that `key` does not occur more often than: how often its last bytes do."""
+def by_one_byte(data: bytes, key: bytes) -> int:
+    """Return a number that `key` does not occur more often than: how often one of its bytes does.
+
+    It is the one that the beginning has the least of.
+    """
+    head = data[:_BEGINNING]
+    rare = min(set(key), key=lambda one: (head.count(one), one))
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == rare))
+
+
+def by_last_bytes(data: bytes, key: bytes) -> int:
+    """Return another: how often its last bytes occur."""
     end, found = key[-_WORD:], 0
     if len(data) < 2 * _WORD or len(end) < _WORD:
         return data.count(key)

@@ -65,7 +65,8 @@ def open_parser(
         with suppress(ImportError):
             from bulkdelete.core import line_ends  # noqa: PLC0415 - an extra
 
-            parser.lines_of, parser.at_most = line_ends.lines_of, line_ends.at_most
+            parser.lines_of = line_ends.lines_of
+            parser.bounds = (line_ends.by_one_byte, line_ends.by_last_bytes, bytes.count)
     return parser
 
 

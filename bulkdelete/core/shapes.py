@@ -169,14 +169,14 @@ def _grid(data: bytes, count: int, width: int, digits: bytes, left: bytes = b"")
     return (
         len(data) == count * (width + 1) - 1
         and data.translate(None, digits) == (left + b"\n") * (count - 1) + left
-        and not data[width :: width + 1].strip(b"\n")
+        and data[width :: width + 1] == b"\n" * (count - 1)
     )
 
 
 def _all_uuids(ids: "Sequence[str]", data: bytes) -> bool:
-    dashes = b"-" * len(_UUID_DASHES)
+    dashes, column = b"-" * len(_UUID_DASHES), b"-" * len(ids)
     return _grid(data, len(ids), _UUID_WIDTH, _HEX_DIGITS, dashes) and all(
-        not data[at :: _UUID_WIDTH + 1].strip(b"-") for at in _UUID_DASHES
+        data[at :: _UUID_WIDTH + 1] == column for at in _UUID_DASHES
     )
 
 

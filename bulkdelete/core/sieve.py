@@ -44,6 +44,11 @@ class Sifted:
     out: "Mapping[int, str]"
     shape: Shape | None
 
+    @property
+    def even(self) -> bytes | None:
+        """All IDs, joined, where each is as long as the others; None where that is not known."""
+        return self.data if self.shape in (Shape.UUID, Shape.HEX) else None
+
     def kinds(self) -> "Iterator[OfKind]":
         """Yield what is not left out, kind by kind."""
         batch = self.batch

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bulkdelete.core.chunks import Chunker
+from bulkdelete.core.chunks import Chunker, Leaf, Leaves
+from bulkdelete.core.digests import leaf
 from bulkdelete.core.model import Chunk, Kind
 
 Record = tuple[str, Kind]
@@ -108,3 +109,23 @@ def test_full_chunks_of_100(count: int) -> None:
     chunks = fed(Chunker(100), records([Kind.GUID] * count), [])
     assert [len(chunk.ids) for chunk in chunks[:-1]] == [100] * ((count - 1) // 100)
     assert sum(len(chunk.ids) for chunk in chunks) == count
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(Kind), st.integers(0, 9), st.booleans()), max_size=8),
+    st.integers(1, 7),
+)
+def test_leaves_are_those_of_the_chunks(runs: list[tuple[Kind, int, bool]], size: int) -> None:
+    """Hashed in runs, cut anywhere, joined or not: the digests of the chunks that are sent."""
+    chunker, leaves = Chunker(size), Leaves(size)
+    chunks: list[Chunk] = []
+    found: list[Leaf] = []
+    for number, (kind, count, even) in enumerate(runs):
+        ids = [f"{number}é{one}" for one in range(count)]
+        chunks += chunker.feed(ids, kind)
+        found += leaves.feed(ids, kind, "\n".join(ids).encode() if even else None)
+    chunks += chunker.close()
+    assert [*found, *leaves.close()] == [
+        Leaf(one.kind, len(one.ids), leaf(one.kind, one.ids)) for one in chunks
+    ]
+    assert list(leaves.close()) == []

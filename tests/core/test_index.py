@@ -24,7 +24,7 @@ from bulkdelete.core.index import (
     row,
     unpacked,
 )
-from bulkdelete.core.model import Chunk, Kind
+from bulkdelete.core.model import Kind
 
 CODES = st.lists(st.integers(0, 3), max_size=40)
 
@@ -72,9 +72,8 @@ def test_an_index_is_read_as_it_was_built(codes: list[int]) -> None:
     builder = built(codes, [])
     for number in range(codes.count(OUT)):
         builder.add_reasons([number % 7])
-    chunk = Chunk(0, Kind.GUID, ("a", "b", "c"))
-    builder.add_chunk(chunk, b"d" * 16)
-    builder.add_chunk(Chunk(1, Kind.IDENTITY, ("x",)), b"e" * 16)
+    builder.add_chunk(Kind.GUID, 3, b"d" * 16)
+    builder.add_chunk(Kind.IDENTITY, 1, b"e" * 16)
     mark = Mark(part=2, record=3, offset=10**12, line=5, identities=6, guids=7, reasons=8)
     builder.add_mark(mark)
     sections = builder.sections()
