@@ -15,6 +15,7 @@ from bulkdelete.io.places import fleeting
 from bulkdelete.io.rundir import RunDir
 
 if TYPE_CHECKING:
+    from bulkdelete.core.plan import Plan
     from bulkdelete.events import Tell
     from bulkdelete.intake import Intake
     from bulkdelete.planning import Planned, Wish
@@ -43,17 +44,18 @@ async def choose(
                 tell(PassedOver(earlier.path))
                 continue
             if course is runs.Course.RESUME:
-                await _check_begun(intake, found, again=again)
+                if (done := await _sent_before(intake, found, again=again)) is not None:
+                    return already_finished(done)
                 tell(_resuming(found))
                 return earlier
             if course is runs.Course.FINISHED:
-                return _already_finished(found)
+                return already_finished(found)
             if must_resume and found.progress.abandoned:
                 raise _no_earlier_run()
-            return await _make(intake, tell, wish, found, again=again)
+            return await _make(intake, tell, wish, found, again=again, abandon=abandon)
         if must_resume:
             raise _no_earlier_run()
-        return await _make(intake, tell, wish, None, again=again)
+        return await _make(intake, tell, wish, None, again=again, abandon=abandon)
     finally:
         intake.draft.discard()
 
@@ -84,7 +86,13 @@ def _kept(intake: "Intake", tell: "Tell", found: "Planned") -> "RunDir":
 
 
 async def _make(
-    intake: "Intake", tell: "Tell", wish: "Wish", before: "Found | None", *, again: bool
+    intake: "Intake",
+    tell: "Tell",
+    wish: "Wish",
+    before: "Found | None",
+    *,
+    again: bool,
+    abandon: bool,
 ) -> "RunDir | Report":
     """Make a new run, and give up an unfinished one before it, when nothing speaks against it.
 
@@ -96,8 +104,9 @@ async def _make(
         now = await intake.earlier(wish)
         if now is None or now.identity == seen:
             await asyncio.to_thread(_check_passed, intake)
-            if not again:
-                await asyncio.to_thread(runs.check_sent, found.plan, intake.settings)
+            done = await _elsewhere(intake, found.plan, again=again, abandon=abandon)
+            if done is not None:
+                return already_finished(done)
             if before is not None and before.unfinished:
                 await runs.abandon(before, time.time())
             if intake.settings.run_dir is not None:
@@ -118,10 +127,10 @@ async def _made_meanwhile(
     now = time.time()
     course = await runs.course(found, same, intake.settings, now, again=False, abandon=False)
     if course is runs.Course.FINISHED:
-        return _already_finished(found)
+        return already_finished(found)
     if course is runs.Course.RESUME:
-        await _check_begun(intake, found, again=again)
-        return run
+        done = await _sent_before(intake, found, again=again)
+        return run if done is None else already_finished(done)
     raise BusyError(
         "busy",
         f"another process made a run of this input just now ({run.path}), and not the one that "
@@ -145,10 +154,24 @@ def _check_passed(intake: "Intake") -> None:
             )
 
 
-async def _check_begun(intake: "Intake", found: "Found", *, again: bool) -> None:
-    """Refuse to begin a plan that was only made so far, where its IDs were sent by another run."""
-    if found.untouched and not again:
-        await asyncio.to_thread(runs.check_sent, found.plan, intake.settings)
+async def _sent_before(intake: "Intake", found: "Found", *, again: bool) -> "Found | None":
+    """Look for another run that sent a plan that was only made so far; it may refuse that, too."""
+    if not found.untouched:
+        return None
+    return await _elsewhere(intake, found.plan, again=again, abandon=False)
+
+
+async def _elsewhere(
+    intake: "Intake", plan: "Plan", *, again: bool, abandon: bool
+) -> "Found | None":
+    """Return the run that sent this plan, in another place; give up what is not finished there."""
+    if not abandon:
+        await asyncio.to_thread(intake.past.check_alone, plan)
+    done = None if again else await asyncio.to_thread(intake.past.sent, plan)
+    if abandon and done is None:
+        for found in await asyncio.to_thread(lambda: list(intake.past.unfinished(plan))):
+            await runs.abandon(found, time.time())
+    return done
 
 
 def _resuming(found: "Found") -> Resuming:
@@ -166,7 +189,8 @@ def _no_earlier_run() -> IntegrityError:
     )
 
 
-def _already_finished(found: "Found") -> Report:
+def already_finished(found: "Found") -> Report:
+    """Return the report of a run that sent a list before, saying so."""
     report = reporting.summary(found.run, found.plan, found.progress, head="")
     return msgspec.structs.replace(
         report,

@@ -29,6 +29,7 @@ from bulkdelete.errors import BulkdeleteError, BusyError, GuardError, UsageError
 from bulkdelete.io import files
 from bulkdelete.io.rundir import RunDir
 from bulkdelete.mustering import Mustered, Order, crew, muster, naming, read_file
+from bulkdelete.past import FLEET_LOCK
 from bulkdelete.settings import resolve
 
 if TYPE_CHECKING:
@@ -162,6 +163,10 @@ async def _approve(fleet: _Fleet, consent: Consent, ask: "Ask") -> None:
         pass
     if open_ones:
         ask(fleet.jobs, fleet.digest)
+    for one, _ in _approvals(fleet.jobs, consent, lambda _: None):
+        if one.found is not None and one.found.untouched:
+            with naming(one.job.name):
+                one.job.past.check_alone(one.plan)
     recorded: list[str] = []
     try:
         for one, approval in _approvals(fleet.jobs, consent, lambda _: None):
@@ -231,7 +236,7 @@ def _alone(place: "Path") -> "Iterator[None]":
     files.check_private(place)
     with ExitStack() as stack:
         try:
-            stack.enter_context(RunDir(place).lock(name="fleet.lock"))
+            stack.enter_context(RunDir(place).lock(name=FLEET_LOCK))
         except BusyError as error:
             raise BusyError(
                 "busy",

@@ -6,8 +6,8 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from bulkdelete.core.urls import MASK, Url, url_of
 from bulkdelete.errors import BulkdeleteError, UsageError
 from bulkdelete.io import files, source
 from bulkdelete.io.rundir import Draft, RunDir
+from bulkdelete.past import Archive, Past
 from bulkdelete.planning import Planned, Wish
 from bulkdelete.reading import STDIN, Part, sum_of
 from bulkdelete.settings import Settings
@@ -41,12 +42,15 @@ class Meant:
 class Intake:
     """The input of one command: its parts, and the draft directory that is made for it."""
 
-    def __init__(self, inputs: Sequence[str], settings: Settings, meant: Meant) -> None:
+    def __init__(
+        self, inputs: Sequence[str], settings: Settings, meant: Meant, past: Past | None = None
+    ) -> None:
         if not inputs:
             raise UsageError("input_missing", "no input was named", "bulkdelete plan FILE")
         guards.check_rules(meant.damage)
         self.meant = meant
         self.settings = settings
+        self.past = past or Past(settings, Archive(settings.runs_dir))
         self.draft = Draft(_runs_place(settings), settings.key_file)
         self._inputs = inputs
         self.sums: tuple[str, ...] = ()
@@ -66,7 +70,7 @@ class Intake:
             inputs = _absolute(self._inputs)
         settings = self.settings
         # In a thread, here and wherever logs are read: a signal need not wait for the end of one.
-        self.nights = await asyncio.to_thread(runs.nights, inputs, settings)
+        self.nights = await asyncio.to_thread(self.past.nights, inputs)
         sketches = [one.sketch for one in self.nights if one.sketch is not None]
         self._wished = Wish(
             parts=parts,
@@ -96,7 +100,7 @@ class Intake:
         """Return the earlier run of this input, if there is one."""
         if wish.inputs == (STDIN,):
             self.sums = ((await source.fingerprint(wish.parts[0].path)).sha256,)
-        return runs.matching(wish, self.settings, self.sums, self.passed)
+        return self.past.earlier(wish, self.sums, self.passed)
 
     async def same(self, wish: Wish, found: runs.Found) -> list[str]:
         """Name what differs between an earlier plan and what is asked for now."""
@@ -121,9 +125,17 @@ class Intake:
         self.draft.check_free(final)
         return self.draft.finish(made.plan, made.sections, final, made.sketch)
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Be the only process that makes runs where this one is to be made."""
-        return files.alone_in(_runs_place(self.settings))
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only process that makes runs where this one is to be made.
+
+        A job of a fleet may be the run of a plain command, too: it waits for those as well.
+        """
+        with ExitStack() as stack:
+            if self.past.in_fleet:
+                stack.enter_context(files.alone_in(self.settings.runs_dir))
+            stack.enter_context(files.alone_in(_runs_place(self.settings)))
+            yield
 
     def check(self, made: Planned) -> None:
         """Apply the guards that look at the plan, and at the job's last ones."""

@@ -21,6 +21,7 @@ from bulkdelete.errors import BulkdeleteError, BusyError, IntegrityError, UsageE
 from bulkdelete.intake import Intake, Meant, check_limits, refuse_emulator
 from bulkdelete.io.rundir import RunDir, runs_in
 from bulkdelete.outlets import check_extras
+from bulkdelete.past import Archive, Past
 from bulkdelete.settings import (
     FIELDS,
     PREFIX,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.events import Event, Tell
+    from bulkdelete.planning import Wish
 
     Look = Callable[["Job", Tell], Awaitable[Report]]
     """Finds or makes the run of a job."""
@@ -70,6 +72,7 @@ class Job:
     inputs: tuple[str, ...]
     settings: Settings
     credentials: Credentials | None
+    past: Past
 
     @property
     def run(self) -> RunDir:
@@ -133,6 +136,7 @@ def crew(
     The variables with passcodes are taken out of the environment, as no child needs them.
     """
     _check_variables(environment)
+    archive = Archive(place.parent)
     jobs = []
     for one in fleet.jobs:
         with naming(one.name):
@@ -141,7 +145,10 @@ def crew(
             if not order.dry_run:
                 check_extras(settings)
             inputs = tuple(_from(file.parent, word) for word in one.inputs)
-            jobs.append(Job(name=one.name, inputs=inputs, settings=settings, credentials=who))
+            past = Past(settings, archive, in_fleet=True)
+            jobs.append(
+                Job(name=one.name, inputs=inputs, settings=settings, credentials=who, past=past)
+            )
     for one in fleet.jobs:
         if one.passcode_env is not None:
             environment.pop(one.passcode_env, None)
@@ -287,7 +294,11 @@ async def _one(job: Job, look: "Look", tell: "Tell", *, begun: bool) -> Mustered
         if job.run.busy():
             raise BusyError("busy", "another process holds its run; nothing was sent")
         report = await look(job, tell)
-        made = Mustered(job=job, report=report, found=runs.load(job.run))
+        run = job.run
+        if report.run_dir != str(run.path):  # what sent its list is of another fleet, or of none
+            run = RunDir(Path(report.run_dir))
+            report = msgspec.structs.replace(report, run_id=job.name)
+        made = Mustered(job=job, report=report, found=runs.load(run))
         if not made.over:
             check_limits(made.plan, job.settings)
     except OSError as error:
@@ -309,7 +320,7 @@ def refused(job: Job, error: BulkdeleteError, *, begun: bool) -> Mustered:
 async def _chosen(job: Job, tell: "Tell", *, order: Order) -> Report:
     """Find the run that goes on or is finished, or make a new one, as `run` does."""
     found = await choosing.choose(
-        Intake(job.inputs, job.settings, order.meant),
+        Intake(job.inputs, job.settings, order.meant, job.past),
         tell,
         again=order.again,
         abandon=order.abandon,
@@ -320,16 +331,12 @@ async def _chosen(job: Job, tell: "Tell", *, order: Order) -> Report:
 
 async def _bound(job: Job, _: "Tell", *, order: Order) -> Report:
     """Find the run of a fleet that is not finished: it is as it was approved, or refused."""
-    if not job.run.exists():
-        raise IntegrityError(
-            "fleet_changed",
-            "it is not of the fleet that was approved and is not finished (or its run directory "
-            "is gone); nothing was sent",
-            "take it out of the file again; or give the fleet up with --abandon",
-        )
-    intake = Intake(job.inputs, job.settings, order.meant)
+    intake = Intake(job.inputs, job.settings, order.meant, job.past)
     try:
-        differences = await intake.same(await intake.wish(), runs.load(job.run))
+        wish = await intake.wish()
+        if not job.run.exists():
+            return await _sent_elsewhere(intake, wish)
+        differences = await intake.same(wish, runs.load(job.run))
     finally:
         intake.draft.discard()
     if differences:
@@ -339,3 +346,16 @@ async def _bound(job: Job, _: "Tell", *, order: Order) -> Report:
             "restore what changed; or give the fleet up with --abandon",
         )
     return read(job.run)
+
+
+async def _sent_elsewhere(intake: Intake, wish: "Wish") -> Report:
+    """Find the run outside of an unfinished fleet that sent a job's list, so that it has none."""
+    found = intake.past.sent((await intake.plan(wish)).plan)
+    if found is None:
+        raise IntegrityError(
+            "fleet_changed",
+            "it is not of the fleet that was approved and is not finished (or its run directory "
+            "is gone); nothing was sent",
+            "take it out of the file again; or give the fleet up with --abandon",
+        )
+    return choosing.already_finished(found)

@@ -1,34 +1,30 @@
-"""Which run? Finds the earlier run of the same input and account, and says what to do with it.
+"""A run that was found: how it stands, and what to do with it.
 
 A job that is started again must go on with what it began, not begin anew: so the newest run of
-the same paths (for standard input: the same content) decides.
+the same paths (for standard input: the same content) decides, which `past` finds.
 """
 
-import glob
-import re
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core import plan as plans
-from bulkdelete.core.anomaly import MOST_HISTORY, Night
 from bulkdelete.core.report import balance
-from bulkdelete.errors import BulkdeleteError, GuardError, IntegrityError
+from bulkdelete.errors import GuardError, IntegrityError
 from bulkdelete.io.journal import Journal, LogFile
-from bulkdelete.io.rundir import RunDir, runs_in
-from bulkdelete.io.source import fingerprint, kept_as
+from bulkdelete.io.rundir import RunDir
+from bulkdelete.io.source import fingerprint
 from bulkdelete.planning import said
 from bulkdelete.reading import STDIN
 from bulkdelete.reporting import day
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
-    from bulkdelete.core.shard import Shard
     from bulkdelete.planning import Wish
     from bulkdelete.settings import Settings
 
@@ -61,123 +57,13 @@ class Found:
         return self.progress.approval is None and not self.progress.starts
 
 
-def matching(
-    wish: "Wish", settings: "Settings", sums: "tuple[str, ...]", passed: "Sequence[Path]" = ()
-) -> RunDir | None:
-    """Return the newest run of the same input and account; `sums` are the parts' SHA-256.
-
-    Those in `passed` were passed over.
-    The same input: the same words on the command line, or the same files. With a run directory
-    named, that one, whatever it holds. IntegrityError when what may be its plan is damaged.
-    """
-    if settings.run_dir is not None:
-        run = RunDir(settings.run_dir, settings.key_file)
-        return run if run.exists() and run.path not in passed else None
-    for run in runs_in(settings.runs_dir):
-        if run.path in passed:
-            continue
-        try:
-            plan = run.plan()
-        except IntegrityError:
-            if run.run_id.startswith(stem(wish) + "-") and not _of_another_shard(run.run_id, wish):
-                raise
-            continue  # another input's damage is not this job's business
-        if not _of(plan, wish) or plan.draft or not _same(plan, wish, sums):
-            continue
-        if plan.shard == wish.shard or _stands_in_the_way(run, plan, wish):
-            return RunDir(run.path, settings.key_file)
-    return None
-
-
-def _of(plan: "Plan", wish: "Wish") -> bool:
-    bound = plan.bound
-    return (bound.target, bound.account) == (wish.target.name, wish.account)
-
-
-def _of_another_shard(run_id: str, wish: "Wish") -> bool:
-    """Tell by its name that a run is another shard of so many as are wished."""
-    found = re.search(r"-shard-([0-9]+)-of-([0-9]+)(?:-[0-9]+)?$", run_id)
-    if found is None or wish.shard is None:
-        return False
-    return int(found[2]) == wish.shard.count and int(found[1]) != wish.shard.index
-
-
-def _stands_in_the_way(run: RunDir, plan: "Plan", wish: "Wish") -> bool:
-    """Tell that an unfinished run cuts the same list in another way: both would send its IDs."""
-    return _cut_otherwise(plan.shard, wish.shard) and load(run).unfinished
-
-
-def _cut_otherwise(one: "Shard | None", other: "Shard | None") -> bool:
-    """Tell that two parts of a list are not the same, and share IDs; None is all of it."""
-    if one is not None and other is not None and one.count == other.count:
-        return False
-    return one != other
-
-
-def check_sent(plan: "Plan", settings: "Settings") -> None:
-    """Refuse a plan whose IDs a finished run sent that cuts the same job in another way.
-
-    How a run of the same part stands, `course` says. A run whose plan cannot be read says nothing.
-    """
-    for run in _past(settings):
-        try:
-            other = run.plan()
-        except IntegrityError:
-            continue
-        if not _cut_otherwise(other.shard, plan.shard) or other.job_digest != plan.job_digest:
-            continue
-        if other.counts.planned and (seal := load(run).progress.seal) is not None:
-            what = f"shard {other.shard} of this list" if other.shard else "this list"
-            raise _already_done(f"{what} was deleted on {day(seal.at)} already ({run.path})")
-
-
-def _already_done(what: str) -> GuardError:
+def already_done(what: str) -> GuardError:
+    """Return the refusal to send a list that was sent, once the approval of that is over."""
     return GuardError(
         "already_done",
         f"{what}; users who came back since have the same IDs; nothing was sent",
         "if the list is meant once more, make a new run with --again",
     )
-
-
-def _same(plan: "Plan", wish: "Wish", sums: "tuple[str, ...]") -> bool:
-    if STDIN in wish.inputs:
-        return plan.inputs == wish.inputs and tuple(part.sha256 for part in plan.parts) == sums
-    paths = tuple(kept_as(part.path) for part in wish.parts)
-    return plan.inputs == wish.inputs or tuple(part.path for part in plan.parts) == paths
-
-
-def nights(inputs: "tuple[str, ...]", settings: "Settings") -> list[Night]:
-    """Return the finished runs of a job, the newest first: the same words, account and shard.
-
-    A run that cannot be read says nothing here; it speaks up where it matters.
-    """
-    found: list[Night] = []
-    job = (inputs, settings.target.name, settings.account, settings.shard)
-    for run in _past(settings):
-        try:
-            plan = run.plan()
-            # Each shard keeps the whole job's figures: a night must count once.
-            if (plan.inputs, plan.bound.target, plan.bound.account, plan.shard) == job:
-                progress, _ = run.progress(plan)
-                if progress.seal is not None and plan.whole.planned:
-                    found.append(Night.of(plan.whole, run.sketch()))
-        except (BulkdeleteError, OSError):
-            continue
-        if len(found) == MOST_HISTORY:
-            break
-    return found
-
-
-def _past(settings: "Settings") -> "Iterator[RunDir]":
-    """Yield the runs that may be earlier ones of this job, each once, the newest first.
-
-    Of a job whose run directory is named, they are what was set aside there, too.
-    """
-    yield from runs_in(settings.runs_dir)
-    own = settings.run_dir
-    if own is not None and own.absolute().parent != settings.runs_dir.absolute():
-        asides = map(RunDir, own.parent.glob(f"{glob.escape(own.name)}.[0-9]*"))
-        yield from sorted((RunDir(own), *asides), key=lambda one: one.made_at, reverse=True)
 
 
 def stem(wish: "Wish") -> str:
@@ -236,7 +122,7 @@ async def course(
     approval = found.progress.approval
     if approval is not None and now >= approval.expires:
         finished_at = found.progress.seal.at if found.progress.seal else approval.at
-        raise _already_done(f"this list was deleted on {day(finished_at)} already")
+        raise already_done(f"this list was deleted on {day(finished_at)} already")
     return Course.FINISHED
 
 

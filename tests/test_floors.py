@@ -38,6 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("steering", "events"),
     ("starting",),
     ("running", "runs", "auditing", "verifying", "shredding", "receipting", "concluding"),
+    ("past",),
     ("intake",),
     ("approving", "choosing", "metrics", "notices", "telemetry"),
     ("options", "outlets"),

@@ -357,10 +357,10 @@ class RunDir:
         self.path.rename(going)
         shutil.rmtree(going)
 
-    def busy(self) -> bool:
+    def busy(self, name: str = "run.lock") -> bool:
         """Tell whether a process holds the run now; writes nothing: the disk may be read-only."""
         try:
-            fd = os.open(self.path / "run.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            fd = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             return False
         try:
