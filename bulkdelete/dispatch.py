@@ -68,7 +68,10 @@ class Ledger(Protocol):
 class Pace(Protocol):
     """How many requests may start in a second."""
 
-    rate: float | None
+    @property
+    def rate(self) -> float | None:
+        """How many; None for any number."""
+        ...
 
     async def start(self) -> float:
         """Wait until one more may start; return until when on the loop's clock it may."""

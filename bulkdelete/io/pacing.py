@@ -1,13 +1,7 @@
-"""`--rate`: how many requests may start in a second, with aiolimiter.
+"""`--rate`: how many requests may start in a second.
 
-A leaky bucket of capacity 1 paces evenly. Above 100 a second its waits become shorter than the
-loop's clock can hit, so starts are let out in lots of a fortieth of a second: used late and
-followed at once by the next, two lots are still within a twentieth.
-
-What may start does not always start then: a connection has to be made, or the process is frozen.
-So a start is good for a while only: as long as it could not, together with those after it, make
-more in any second than `most`. Below one a second it is good for half as long: two starts are then
-more than a second apart, by what the network may take of it.
+The schedule (`core.pace`) says when the next one is due; aiolimiter's leaky bucket beside it holds
+what the schedule lets out at once, and a hair more, so that it stops nobody who keeps to it.
 """
 
 import asyncio
@@ -15,15 +9,13 @@ import math
 
 from aiolimiter import AsyncLimiter
 
-_EVEN_UP_TO = 100.0
-_LOT_SECONDS = 0.025
-_LEAST_SECONDS = 0.005
-"""A start is good for that long at least: the loop needs a moment."""
+from bulkdelete.core.pace import Schedule
 
+_LEAST_WAIT = 0.001
+"""Seconds: the loop's timers are not finer, and what is late by that is made good."""
 
-def most(rate: float) -> int:
-    """Return how many requests may start in any second."""
-    return math.floor(rate + max(1.0, rate / 20))
+_HAIR = 0.1
+"""The share of the slack by which the bucket is larger than what the schedule lets out at once."""
 
 
 class Pacer:
@@ -31,71 +23,60 @@ class Pacer:
 
     def __init__(self, rate: float | None) -> None:
         self._turn = asyncio.Lock()
-        self._waiting: asyncio.Future[float] | None = None
-        self._last = -math.inf
-        self._set(rate)
+        self._waiting: asyncio.Future[None] | None = None
+        self._schedule = None if rate is None else Schedule(rate)
+        self._before = self._schedule
+        self._limiter = _bucket(self._schedule)
+
+    @property
+    def rate(self) -> float | None:
+        """How many may start in a second; None for any number."""
+        return None if self._schedule is None else self._schedule.rate
 
     def tune(self, rate: float | None) -> None:
         """Keep another rate from now on; whoever waits for the old one waits anew."""
-        if rate != self.rate:
-            self._set(rate)
-
-    def _set(self, rate: float | None) -> None:
-        self.rate = rate
-        self._lot = 1 if rate is None or rate <= _EVEN_UP_TO else int(rate * _LOT_SECONDS)
-        self._limiter = None
-        self._good_for = math.inf
-        self._not_before = self._last
-        if rate is not None:
-            # A hair below a whole number there is no room for being late: then a hair slower.
-            even = min(rate, most(rate) / (1.0 + _LEAST_SECONDS))
-            self._limiter = AsyncLimiter(self._lot, self._lot / even)
-            # A new bucket is empty: what the old one let out last is not in it.
-            self._not_before = self._last + self._lot / even
-            self._good_for = _LOT_SECONDS if self._lot > 1 else most(rate) / even - 1.0
-            if rate < 1.0:
-                self._good_for = max(_LEAST_SECONDS, self._good_for / 2)
-        self._left = 0
-        self._stale_at = 0.0
+        if rate == self.rate:
+            return
+        if rate is None:
+            self._schedule = None
+        else:
+            self._schedule = Schedule(rate) if self._before is None else self._before.then(rate)
+            self._before = self._schedule
+        self._limiter = _bucket(self._schedule)
         if self._waiting is not None:
-            self._waiting.cancel()
+            _ring(self._waiting)
 
     async def start(self) -> float:
         """Wait until one more request may start; return until when on the loop's clock it may."""
-        if self._limiter is None:
-            return math.inf
+        now = asyncio.get_running_loop().time
         async with self._turn:
-            now = asyncio.get_running_loop().time()
-            if not self._left or now >= self._stale_at:
-                # What an idle time left over is not saved up: it would come out as a burst.
-                self._stale_at = await self._next_lot() + self._good_for
-            self._left -= 1
-            return self._stale_at
+            while (schedule := self._schedule) is not None:
+                if seconds := schedule.wait(now()):
+                    await self._wait(max(_LEAST_WAIT, seconds))
+                    continue
+                await self._limiter.acquire()
+                if schedule is self._schedule:
+                    return schedule.let_out(now())
+        return math.inf
 
-    async def _next_lot(self) -> float:
-        """Wait for the next lot, at the rate of that time; return when it was let out."""
-        let_out = asyncio.get_running_loop().time()
-        while (limiter := self._limiter) is not None:
-            out = _let_out(limiter, self._lot, self._not_before)
-            self._waiting = asyncio.ensure_future(out)
-            try:
-                await asyncio.wait((self._waiting,))
-            finally:
-                done = self._waiting
-                self._waiting = None
-                done.cancel()
-            if not done.cancelled():
-                let_out = done.result()
-                break
-        self._left = self._lot
-        self._last = let_out
-        return let_out
+    async def _wait(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        timer = loop.call_later(seconds, _ring, self._waiting)
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+            timer.cancel()
 
 
-async def _let_out(limiter: AsyncLimiter, lot: int, not_before: float) -> float:
-    """Wait for so many; return the time in the same breath, for the limiter counts from there."""
-    loop = asyncio.get_running_loop()
-    if (early := not_before - loop.time()) > 0:
-        await asyncio.sleep(early)
-    await limiter.acquire(lot)
-    return loop.time()
+def _bucket(schedule: Schedule | None) -> AsyncLimiter:
+    if schedule is None:
+        return AsyncLimiter(1)
+    at_once = 1.0 + (schedule.late + _HAIR * schedule.slack) / schedule.step
+    return AsyncLimiter(at_once, at_once * schedule.step)
+
+
+def _ring(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -25,7 +25,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bulkdelete.io.pacing import Pacer, most
+from bulkdelete.core.pace import most
+from bulkdelete.io.pacing import Pacer
 
 RATES = (1, 10, 100, 1000, 5000)
 LEAST, MOST = 98.0, 100.5

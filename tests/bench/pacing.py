@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bulkdelete.io.pacing import most
+from bulkdelete.core.pace import most
 from tests.bench import pace
 from tests.bench.figures import Figure
 

@@ -396,8 +396,8 @@ SABOTEURS = (
     Saboteur(
         "rate ignored",
         "io/pacing.py",
-        "await self._next_lot()",
-        "self._left = self._lot",
+        "await self._wait(max(_LEAST_WAIT, seconds))",
+        "return math.inf",
         ("tests/io/test_pacing.py",),
     ),
     Saboteur(
