@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bulkdelete.core import index as codes
 from bulkdelete.core.model import Kind, State
 from bulkdelete.core.selection import EXCLUSIONS
-from bulkdelete.reading import batches, layout_of, picked, reading_of
+from bulkdelete.reading import AT_ONCE, batches, layout_of, picked, reading_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -82,7 +82,8 @@ async def fates(
     record = out = 0
     for part in parts:
         layout = await layout_of(part, reading)
-        async with aclosing(batches(part, layout, keep_cells=only is None)) as stream:
+        again = batches(part, layout, keep_cells=only is None, at_once=AT_ONCE)
+        async with aclosing(again) as stream:
             async for batch in stream:
                 row = index.codes(record, len(batch.ids))
                 left_out = row.count(codes.OUT)

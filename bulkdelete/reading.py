@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 _MARK = MARKER.encode()
 _RARE = b"_"
 
-_SENT_AT_ONCE = 64 * 1024
-"""Bytes that are parsed at once while it sends: 20 requests or so, in little memory and time."""
+AT_ONCE = 64 * 1024
+"""Bytes that are parsed at once when a list is read again: 20 requests or so, in little memory."""
 
 _READ_AHEAD = 4
 """So many of these are read at once: each reading is a way to another thread and back."""
@@ -339,7 +339,7 @@ async def _again(
     try:
         layout = await layout_of(part, reading)
         offset, line = (at.offset, at.line) if at else (0, 1)
-        again = batches(part, layout, offset=offset, line=line, at_once=_SENT_AT_ONCE)
+        again = batches(part, layout, offset=offset, line=line, at_once=AT_ONCE)
         async with aclosing(again) as stream:
             async for batch in stream:
                 yield batch

@@ -3,7 +3,12 @@
 import ctypes
 import errno
 import os
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
 _UNABLE = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV, errno.EPERM})
@@ -16,17 +21,27 @@ def hold(fd: int, size: int) -> None:
     Nobody else can take what is held. OSError when there is no room. Where the system or the file
     system cannot do it, nothing is held, and nothing is said.
     """
-    try:
-        fallocate = ctypes.CDLL(None, use_errno=True).fallocate
-    except AttributeError:
-        return
-    fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    while fallocate(fd, _KEEP_SIZE, 0, size):
+    fallocate = _fallocate()
+    while fallocate is not None and fallocate(fd, _KEEP_SIZE, 0, size):
         number = ctypes.get_errno()
         if number in _UNABLE:
             return
         if number != errno.EINTR:
             raise OSError(number, os.strerror(number))
+
+
+@cache
+def _fallocate() -> "Callable[[int, int, int, int], int] | None":
+    """Return the system's call; None where it has none.
+
+    Once: each time that a library is opened, Python makes classes for it, which stay for long.
+    """
+    try:
+        found = ctypes.CDLL(None, use_errno=True).fallocate
+    except AttributeError:
+        return None
+    found.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    return found
 
 
 def let_go(fd: int) -> None:

@@ -107,6 +107,22 @@ async def fated(run: RunDir, only: str | None = None) -> list[tuple[object, ...]
     return [(one.identifier, one.place, one.state, one.chunk, one.position) for one in found]
 
 
+async def test_a_long_list_is_gone_through_a_little_at_a_time(program: Program) -> None:
+    """What became of each ID takes a hundred times the room of the ID: never of many at once."""
+    path = program.write("long.csv", "identity", *(f"{n:036d}" for n in range(30_000)))
+    assert (await program("plan", path, "--region", "eu1")).code == 0
+    run = RunDir(program.run_dir())
+    plan = run.plan()
+    progress, _ = run.progress(plan)
+    index = run.index(plan)
+    parts = [Part(Path(one.path), one.path) for one in plan.parts]
+    async with aclosing(fates(plan, parts, index, progress)) as stream:
+        sizes = [len(found) async for found in stream]
+    index.close()
+    assert sum(sizes) == 30_000
+    assert max(sizes) < 2_000
+
+
 ENTRY = Entry(
     where="l.csv:2", kind="identity", state="ambiguous", reason="lost", chunk=7, number=4, of=9
 )
