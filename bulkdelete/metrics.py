@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from bulkdelete.core import report as reports
+from bulkdelete.errors import BusyError
 from bulkdelete.events import Ended, Event, Kept, Resuming
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ class Metrics(Collector):
                     ended=(code, at),
                     last_success=self._now.last_success if code else at,
                 )
-                self._write()
+                # The file is that of the process at work, which goes on writing it.
+                if code != BusyError.exit_code:
+                    self._write()
             case _:
                 pass
 

@@ -24,6 +24,7 @@ from structlog.testing import capture_logs
 import bulkdelete
 from bulkdelete import choosing, notices, telemetry
 from bulkdelete.errors import UsageError
+from bulkdelete.io.rundir import RunDir
 from bulkdelete.settings import resolve
 from tests.conftest import ACCOUNT, PASSCODE, Emulate, Program
 
@@ -261,6 +262,25 @@ async def test_the_metrics_file(program: Program, emulate: Emulate, send: Send) 
     last = ("bulkdelete_last_success_timestamp_seconds", ())
     assert refused[last] == found[last]
     assert [one.name for one in program.place.glob("bulkdelete.prom*")] == [file.name]
+
+
+async def test_the_metrics_file_is_of_the_process_at_work(
+    program: Program, emulate: Emulate, send: Send
+) -> None:
+    """A second start ends with 7 and leaves the file alone, also where it held none yet."""
+    await emulate()
+    file = program.place / "bulkdelete.prom"
+    with pytest.raises(bulkdelete.Stopped):
+        await send(metrics_file=file, hold_after=100)
+    held = file.read_bytes()
+    (run,) = (program.place / "runs").iterdir()
+    for known in (held, b""):
+        file.write_bytes(known)
+        with RunDir(run).lock(), pytest.raises(bulkdelete.BusyError):
+            await send(metrics_file=file)
+        assert file.read_bytes() == known
+    assert (await send(metrics_file=file)).exit_code == 0
+    assert samples(file.read_text())["bulkdelete_exit_code", ()] == 0
 
 
 async def test_a_damaged_metrics_file_is_written_anew(
