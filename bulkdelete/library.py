@@ -165,6 +165,17 @@ async def job_status(run_dirs: "Sequence[Place]") -> JobReport:
     return merged([read(_run(one, None)) for one in run_dirs])
 
 
+async def job_report(run_dirs: "Sequence[Place]", *, audience: Audience = NOBODY) -> JobReport:
+    """Write the report of a job, as JSON, HTML and Markdown, beside the first of its shards' runs.
+
+    The shards' own reports stay as they are. Offline.
+    """
+    job = await job_status(run_dirs)
+    for path in reporting.write_job(Path(run_dirs[0]).parent, job):
+        audience.told(Wrote(path))
+    return job
+
+
 async def story(
     run_dir: Place,
     identifier: str,

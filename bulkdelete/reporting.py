@@ -12,6 +12,7 @@ import msgspec
 from bulkdelete.core import report as reports
 from bulkdelete.core import stamps
 from bulkdelete.core.full import FullReport, full
+from bulkdelete.core.plan import SHORT_DIGEST
 from bulkdelete.core.times import Window
 from bulkdelete.core.verification import Verification, says
 from bulkdelete.errors import IntegrityError
@@ -19,7 +20,9 @@ from bulkdelete.io import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
+    from bulkdelete.core.job_report import JobReport
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
     from bulkdelete.io.rundir import RunDir
@@ -161,6 +164,20 @@ def write(
     for path, page in zip(run.pages, (html.render(facts), markdown.render(facts)), strict=True):
         stamped = stamps.stamp(f"{page}\n<!-- checksum: {stamps.BLANK} -->\n".encode())
         files.replace(path, stamped)
+
+
+def write_job(place: "Path", job: "JobReport") -> tuple["Path", "Path", "Path"]:
+    """Write the report of a job's shards: JSON, HTML and Markdown, by the job's digest."""
+    from bulkdelete.render import job as pages  # noqa: PLC0415 - jinja2 is slow to import
+
+    short = job.job_digest.removeprefix("sha256:")[:SHORT_DIGEST]
+    stem = f"job-{short}-of-{job.count}"
+    text = msgspec.json.format(msgspec.json.encode(job), indent=2) + b"\n"
+    pieces = {".json": text, ".html": pages.page(job).encode(), ".md": pages.markdown(job).encode()}
+    for ending, piece in pieces.items():
+        files.replace(place / (stem + ending), piece)
+    json, html, markdown = (place / (stem + ending) for ending in pieces)
+    return json, html, markdown
 
 
 def day(at: float) -> str:

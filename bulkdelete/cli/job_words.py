@@ -6,19 +6,13 @@ from bulkdelete.core.job_report import owned
 from bulkdelete.core.report import PLANNED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from bulkdelete.cli.console import Console
     from bulkdelete.core.job_report import JobReport
     from bulkdelete.core.report import Report
 
 
-async def show_job(console: "Console", run_dirs: "Sequence[Path]") -> int:
-    """Print how the job stands whose shards these runs are."""
-    from bulkdelete import library
-
-    job = await library.job_status(run_dirs)
+def show_job(console: "Console", job: "JobReport") -> int:
+    """Print how a job stands."""
     console.object(job)
     console.result("\n".join(report_lines(job)))
     return 0

@@ -14,6 +14,7 @@ from bulkdelete.errors import UsageError
 
 if TYPE_CHECKING:
     from bulkdelete.cli.console import Console
+    from bulkdelete.events import Event
 
 _OUT = OutputFlags()
 
@@ -54,6 +55,7 @@ def report(  # noqa: PLR0913 - its flags
         from bulkdelete.cli.console import report_lines
         from bulkdelete.cli.job_words import show_job
         from bulkdelete.cli.summary import step_summary
+        from bulkdelete.events import Wrote
 
         if shred and (outcomes is not None or id is not None or receipt):
             raise UsageError("shred", "--shred goes with no other flag")
@@ -62,6 +64,7 @@ def report(  # noqa: PLR0913 - its flags
         if id is not None:
             return await _tell_of(console, run_dirs or (_only(run_dirs),), id, input, key_file)
         teller = Teller(console, load_settings(output, {}))
+        wrote: list[Event] = []
         runs = run_dirs if len(run_dirs) > 1 else (_only(run_dirs),)
         if len(runs) > 1:
             await library.job_status(runs)  # what is no job is refused before anything is written
@@ -75,11 +78,15 @@ def report(  # noqa: PLR0913 - its flags
                 key_file=key_file,
                 audience=Audience(tell=teller.tell),
             )
-            if found.state not in reporting.ALIVE:
-                step_summary(run_dir)
+            if len(runs) == 1 and found.state not in reporting.ALIVE:
+                step_summary(run_dir / "report.md")
             console.note(f"  report       {run_dir / 'report.html'}")
         if len(runs) > 1:
-            return await show_job(console, runs)
+            job = await library.job_report(runs, audience=Audience(tell=wrote.append))
+            _, page, text = [one.path for one in wrote if isinstance(one, Wrote)]
+            step_summary(text)
+            console.note(f"  report       {page}")
+            return show_job(console, job)
         console.object(found)
         console.result("\n".join(report_lines(found)))
         return 0

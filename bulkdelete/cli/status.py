@@ -44,7 +44,7 @@ def status(
             return history.show(console, place, history.age(keep))
         history.refuse_keep(keep)
         if len(run_dirs) > 1:
-            return await show_job(console, run_dirs)
+            return show_job(console, await library.job_status(run_dirs))
         report = await library.status(*run_dirs)
         console.object(report)
         console.result("\n".join(report_lines(report)))

@@ -28,7 +28,7 @@ def show(
     place = Path(report.run_dir)
     if (place / "report.html").exists():
         console.note(f"  report       {place / 'report.html'}")
-    step_summary(place)
+    step_summary(place / "report.md")
     code = error.exit if error is not None else _code(report)
     console.result(note or f"{report.state}, exit {code}: {report.run_dir}")
     return code
@@ -39,9 +39,9 @@ def already_finished(report: "Report") -> bool:
     return report.reason is not None and report.reason.code == "already_finished"
 
 
-def step_summary(run_dir: Path) -> None:
-    """Add the report to the summary page of a CI job, where there is one."""
-    place, source = os.environ.get("GITHUB_STEP_SUMMARY"), run_dir / "report.md"
+def step_summary(source: Path) -> None:
+    """Add a report in Markdown to the summary page of a CI job, where there is one."""
+    place = os.environ.get("GITHUB_STEP_SUMMARY")
     if not place or not source.exists():
         return
     with suppress(OSError), Path(place).open("a", encoding="utf-8") as page:

@@ -112,7 +112,7 @@ def verify(  # noqa: PLR0913 - its flags
             console.failure(error)
             console.object(_refused(run_dir, error))
             return error.exit
-        step_summary(run_dir)
+        step_summary(run_dir / "report.md")
         console.object(found)
         console.result(found.sentence)
         return found.exit_code

@@ -32,6 +32,7 @@ _ENDS = {
     "stopped": "Stopped before the end",
     "finished": "Finished",
     "abandoned": "Abandoned",
+    "incomplete": "Incomplete: runs of shards are missing here",
 }
 _BEFORE_SENDING = frozenset({"draft", "planned", "refused"})
 _RESUMABLE = frozenset({"interrupted", "stopped"})

@@ -1,6 +1,7 @@
 """Shards of a list: each ID is sent by one of them, and together they are the unsharded run."""
 
 import asyncio
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -109,8 +110,18 @@ async def check_as_one(program: Program, places: list[str]) -> None:
     ids = {"accepted": 443, "protected": 5, "duplicate": 40, "invalid": 1, "excluded": 2}
     assert {name: number for name, number in found["ids"].items() if number} == ids | {"read": 491}
     assert (found["schema"], found["state"]) == ("bulkdelete.job/1", "finished")
+    program.env["GITHUB_STEP_SUMMARY"] = str(program.place / "summary.md")
     reported = await program("report", *places, "--outcomes", "all")
     assert "accepted 443 of 443 planned IDs" in reported.out
+    stem = f"job-{found['job_digest'][7:19]}-of-3"
+    kept = {one.suffix: one for one in (program.place / places[0]).parent.glob(f"{stem}.*")}
+    assert set(kept) == {".json", ".html", ".md"}
+    assert f"report       {Path(places[0]).parent / stem}.html" in reported.err
+    assert json.loads(kept[".json"].read_bytes()) == found
+    shown = kept[".html"].read_text("utf-8")
+    assert "Finished: the server accepted all 443 planned IDs." in shown
+    assert 'data-field="ids.duplicate">40<' in shown
+    assert (program.place / "summary.md").read_text("utf-8") == kept[".md"].read_text("utf-8")
     for state in State:
         files = [program.place / place / f"{state}.csv" for place in places]
         rows = [row for one in files for row in one.read_text("utf-8").splitlines()[1:]]
