@@ -35,6 +35,7 @@ GROUPS = (
     "resuming",
     "memory",
     "pacing",
+    "turnaround",
 )
 QUICK = ("sending_quick", "planning_quick", "starting_quick")
 """What needs nothing but Python and nginx."""
