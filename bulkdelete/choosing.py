@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from bulkdelete.core.plan import Plan
     from bulkdelete.events import Tell
     from bulkdelete.intake import Intake
-    from bulkdelete.planning import Planned, Wish
+    from bulkdelete.planning import Planned
     from bulkdelete.runs import Found
+    from bulkdelete.wish import Wish
 
 
 async def choose(

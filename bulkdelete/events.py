@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core.plan import Plan
 from bulkdelete.core.report import Report
-from bulkdelete.planning import Findings
+from bulkdelete.surveying import Findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

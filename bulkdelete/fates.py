@@ -77,7 +77,7 @@ async def fates(
 
     With `only`, the batches that do not hold this ID are passed over, and cells are not kept.
     """
-    reading = reading_of(plan)
+    reading = reading_of(plan.reading)
     places = _Places(index, plan.bound.chunk_size)
     record = out = 0
     for part in parts:

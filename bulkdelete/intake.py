@@ -22,10 +22,11 @@ from bulkdelete.errors import BulkdeleteError, UsageError
 from bulkdelete.io import files, source
 from bulkdelete.io.rundir import Draft, RunDir
 from bulkdelete.past import Archive, Past
-from bulkdelete.planning import Planned, Wish
+from bulkdelete.planning import Planned
 from bulkdelete.reading import STDIN, Part, sum_of
 from bulkdelete.settings import Settings
 from bulkdelete.version import __version__
+from bulkdelete.wish import Wish
 
 _STDIN_WORDS = frozenset({STDIN, "/dev/stdin"})
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.events import Event, Tell
-    from bulkdelete.planning import Wish
+    from bulkdelete.wish import Wish
 
     Look = Callable[["Job", Tell], Awaitable[Report]]
     """Finds or makes the run of a job."""

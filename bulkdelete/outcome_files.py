@@ -91,7 +91,7 @@ async def write_sorted(  # noqa: PLR0913, PLR0917 - what a run is made of, and w
 ) -> "list[Path]":
     """Write one file for each name that has a marker, in input order; return their paths."""
     paths = {name: run.path / f"{name}.{outcome_format}" for name in markers}
-    reading = reading_of(plan)
+    reading = reading_of(plan.reading)
     header = Header([await layout_of(part, reading) for part in parts])
     index = run.index(plan)
     with ExitStack() as stack:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.shard import Shard
-    from bulkdelete.planning import Wish
     from bulkdelete.runs import Found
     from bulkdelete.settings import Settings
+    from bulkdelete.wish import Wish
 
     Place = tuple[str, int]
 

@@ -10,6 +10,7 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from bulkdelete.core import index as codes
+from bulkdelete.core import plan as plans
 from bulkdelete.core.chunks import Chunker
 from bulkdelete.core.columns import NAMES, Meaning
 from bulkdelete.core.layout import Format, Layout, Reading, sniff
@@ -198,9 +199,27 @@ def _json_marker(line: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def reading_of(plan: "Plan") -> Reading:
+def said(reading: Reading) -> plans.Reading:
+    """Return what was said about the input, as plan.json holds it."""
+    return plans.Reading(
+        format=reading.format.value,
+        delimiter=reading.delimiter,
+        quote=reading.quote,
+        escape=reading.escape,
+        encoding=reading.encoding,
+        column=reading.column,
+        header=reading.header,
+        id_type=reading.id_type.value if reading.id_type else None,
+        explode=reading.explode,
+        normal=reading.normal,
+        names=()
+        if reading.names == NAMES
+        else tuple((name, found.kind.value, found.is_list) for name, found in reading.names),
+    )
+
+
+def reading_of(said: plans.Reading) -> Reading:
     """Return what was said about the input when the plan was made."""
-    said = plan.reading
     return Reading(
         format=Format(said.format),
         delimiter=said.delimiter,
@@ -290,7 +309,7 @@ async def planned_chunks(
 
     Which records are planned is the index's word; IntegrityError when the input has others.
     """
-    reading = reading_of(plan)
+    reading = reading_of(plan.reading)
     chunker = Chunker(plan.bound.chunk_size, start.before if start else None)
     record = start.record if start else 0
     for number, part in enumerate(parts):

@@ -15,8 +15,7 @@ from bulkdelete.errors import GuardError, IntegrityError
 from bulkdelete.io.journal import Journal, LogFile
 from bulkdelete.io.rundir import RunDir
 from bulkdelete.io.source import fingerprint
-from bulkdelete.planning import said
-from bulkdelete.reading import STDIN
+from bulkdelete.reading import STDIN, said
 from bulkdelete.reporting import day
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.progress import Progress
-    from bulkdelete.planning import Wish
     from bulkdelete.settings import Settings
+    from bulkdelete.wish import Wish
 
 
 class Course(Enum):

@@ -1,26 +1,44 @@
 """What is to be sent of a list: the chunks it is cut into, their digest, and how many of what."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulkdelete.core import index as codes
 from bulkdelete.core.chunks import Leaves
 from bulkdelete.core.model import Kind
 from bulkdelete.core.plan import Counts
+from bulkdelete.core.stretches import Cuts, Cutter, Seams
 from bulkdelete.reading import picked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bulkdelete.core.chunks import Leaf
     from bulkdelete.core.model import Batch
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a tally of a stretch of a list came to."""
+
+    read: int
+    out: dict[int, int]
+    planned: dict[Kind, int]
+    cuts: Cuts
+
+
 class Tally:
     """Goes through a list once, batch by batch; `add` is told of each chunk."""
 
-    def __init__(self, size: int, add: "Callable[[Leaf], None] | None" = None) -> None:
-        self._leaves = Leaves(size)
+    def __init__(
+        self,
+        size: int,
+        add: "Callable[[Leaf], None] | None" = None,
+        before: "Mapping[Kind, int] | None" = None,
+    ) -> None:
+        self._leaves = Leaves(size, before)
+        self._seams = Seams()
         self._chunks = 0
         self._content = hashlib.sha256()
         self._add = add
@@ -53,9 +71,19 @@ class Tally:
             for leaf in self._leaves.feed(ids, kind, whole):
                 self._close(leaf)
 
+    def join(self, counted: Counted) -> None:
+        """Take what the next stretch came to, as if it had been gone through here."""
+        self._read += counted.read
+        for code in self._out:
+            self._out[code] += counted.out[code]
+        for kind in Kind:
+            self.planned[kind] += counted.planned[kind]
+        for leaf in self._seams.join(counted.cuts):
+            self._close(leaf)
+
     def close(self) -> None:
         """Close the chunks that are open: there is no more to come."""
-        for leaf in self._leaves.close():
+        for leaf in (*self._leaves.close(), *self._seams.close()):
             self._close(leaf)
 
     def _close(self, leaf: "Leaf") -> None:
@@ -77,3 +105,29 @@ class Tally:
             guids=self.planned[Kind.GUID],
             chunks=self._chunks,
         )
+
+
+class StretchTally(Tally):
+    """The tally of a stretch of a list, which `before` so many planned IDs of each kind precede."""
+
+    def __init__(self, size: int, before: "Mapping[Kind, int]") -> None:
+        self._cutter = Cutter()
+        super().__init__(size, self._cutter.add, before)
+
+    def end(self) -> None:
+        """Say that the stretch is over: what is read on fills the chunks that are open."""
+        self._cutter.end()
+
+    def lacking(self) -> dict[Kind, int]:
+        """Return how many IDs more would fill each chunk that is open."""
+        return self._leaves.lacking()
+
+    def read_on(self, batch: "Batch", row: bytes | bytearray) -> None:
+        """Fill the chunks that are open with what comes after the stretch; it is not counted."""
+        for kind, ids in picked(batch, codes.planned(row)):
+            for leaf in self._leaves.feed(ids[: self.lacking().get(kind, 0)], kind):
+                self._close(leaf)
+
+    def counted(self) -> Counted:
+        """Return what it came to; all is closed."""
+        return Counted(self._read, dict(self._out), dict(self.planned), self._cutter.cuts())

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from bulkdelete.cli.console import Console
     from bulkdelete.core.report import Report
     from bulkdelete.options import PlanOptions
-    from bulkdelete.planning import Findings
     from bulkdelete.starting import View
+    from bulkdelete.surveying import Findings
 
 
 def settings_of(output: OutputFlags, *groups: object) -> Settings:

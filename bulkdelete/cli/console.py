@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bulkdelete.cli.flags import OutputFlags
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.report import Report
-    from bulkdelete.planning import Findings
+    from bulkdelete.surveying import Findings
 
 T = TypeVar("T")
 

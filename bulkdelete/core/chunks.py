@@ -68,13 +68,16 @@ class Leaf(NamedTuple):
 class Leaves:
     """The leaves of the chunks that `Chunker` cuts, without the chunks themselves.
 
-    To plan takes no more than these: so IDs are hashed as they come, in runs.
+    To plan takes no more than these: so IDs are hashed as they come, in runs. Who begins in the
+    middle of a list says how many planned IDs of each kind came `before`: of a chunk that is full
+    here and began there, the leaf is empty, and of size 0.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, before: "Mapping[Kind, int] | None" = None) -> None:
         self._size = size
         self._open = {kind: begun(kind) for kind in Kind}
-        self._counts = dict.fromkeys(Kind, 0)
+        self._counts = {kind: (before or {}).get(kind, 0) % size for kind in Kind}
+        self._hollow = {kind for kind in Kind if self._counts[kind]}
 
     def feed(self, ids: "Sequence[str]", kind: Kind, data: bytes | None = None) -> "Iterator[Leaf]":
         """Take more IDs of one kind; yield the leaf of each chunk that is now full.
@@ -95,13 +98,23 @@ class Leaves:
             if self._counts[kind] == self._size:
                 yield self._close(kind)
 
+    def lacking(self) -> dict[Kind, int]:
+        """Return how many IDs more would fill each chunk that began here and is open."""
+        return {
+            kind: self._size - count
+            for kind, count in self._counts.items()
+            if count and kind not in self._hollow
+        }
+
     def close(self) -> "Iterator[Leaf]":
-        """Yield what remains, identities before GUIDs."""
-        for kind in Kind:
-            if self._counts[kind]:
-                yield self._close(kind)
+        """Yield what remains of those that began here, identities before GUIDs."""
+        for kind in self.lacking():
+            yield self._close(kind)
 
     def _close(self, kind: Kind) -> Leaf:
         leaf = Leaf(kind, self._counts[kind], self._open[kind].digest())
+        if kind in self._hollow:
+            self._hollow.remove(kind)
+            leaf = Leaf(kind, 0, b"")
         self._open[kind], self._counts[kind] = begun(kind), 0
         return leaf

@@ -6,15 +6,17 @@ about, and where the first are. Above a rule's threshold the plan is refused, un
 named by `--accept-damage`.
 """
 
+import struct
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bulkdelete.core.model import Kind
 from bulkdelete.core.shapes import Mark, Shape, looked_at, uniform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _PLACES = 3
 """How many places a finding names."""
@@ -79,6 +81,64 @@ class _Block:
     place: str
 
 
+class _Blocks:
+    """The blocks of a list; of a long one they are joined in pairs, so that they stay few."""
+
+    def __init__(self) -> None:
+        self._blocks: list[_Block] = []
+
+    def __iter__(self) -> "Iterator[_Block]":
+        return iter(self._blocks)
+
+    def add(self, shape: Shape, count: int, name: str, line: int, *, joins: bool) -> None:
+        """Take IDs of one shape, the first at a place: in a block of their own, or in the last."""
+        if joins:
+            self._blocks[-1].shapes[shape] += count
+            return
+        self._blocks.append(_Block(Counter({shape: count}), f"{name}:{line}"))
+        if len(self._blocks) > _MOST_BLOCKS:
+            self._blocks = _in_pairs(self._blocks)
+
+
+class _Told:
+    """What blocks would be told of a stretch of a list, for who joins them to those before it.
+
+    Where blocks are joined depends on how many came before. So nothing is joined here.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[tuple[int, str]] = []
+        self.told = bytearray()
+
+    def __iter__(self) -> "Iterator[_Block]":
+        raise TypeError("a stretch says nothing of a whole list")
+
+    def add(self, shape: Shape, count: int, name: str, line: int, *, joins: bool) -> None:
+        """Take IDs of one shape, the first at a place."""
+        if not self.names or self.names[-1][1] != name:
+            self.names.append((len(self.told), name))
+        self.told += _TELLING.pack(_NUMBER[shape], joins, count, line)
+
+
+_TELLING = struct.Struct("<B?IQ")
+_SHAPES = tuple(Shape)
+_NUMBER = {shape: number for number, shape in enumerate(_SHAPES)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a detector saw in a stretch of a list: counts in their order, first places, blocks."""
+
+    shapes: tuple[tuple[Shape, int], ...]
+    marks: tuple[tuple[Mark, int], ...]
+    lengths: tuple[tuple[int, int], ...]
+    padded: tuple[tuple[int, int], ...]
+    rounded: tuple[tuple[int, int], ...]
+    places: tuple[tuple[str | int, tuple[str, ...]], ...]
+    names: tuple[tuple[int, str], ...]
+    told: bytes
+
+
 @dataclass(slots=True)
 class _Integers:
     """IDs that are digits only, by their length."""
@@ -89,18 +149,25 @@ class _Integers:
 
 
 class Detector:
-    """Looks at the IDs of one kind, in input order; `unlike`: shapes that no ID of a kind has."""
+    """Looks at the IDs of one kind, in input order; `unlike`: shapes that no ID of a kind has.
+
+    Of a `stretch` of a list it tells nothing by itself: it is joined to what was seen before.
+    """
 
     def __init__(
-        self, kind: Kind, unlike: "Mapping[Kind, tuple[Shape, ...]] | None" = None
+        self,
+        kind: Kind,
+        unlike: "Mapping[Kind, tuple[Shape, ...]] | None" = None,
+        *,
+        stretch: bool = False,
     ) -> None:
         self._kind = kind
         self._unlike = (UNLIKE if unlike is None else unlike).get(kind, ())
         self._shapes: Counter[Shape] = Counter()
         self._marks: Counter[Mark] = Counter()
         self._integers = _Integers()
-        self._places: dict[object, list[str]] = {}
-        self._blocks: list[_Block] = []
+        self._places: dict[str | int, list[str]] = {}
+        self._blocks: _Blocks | _Told = _Told() if stretch else _Blocks()
 
     def look(self, ids: "Sequence[str]", data: bytes, name: str, lines: "Sequence[int]") -> None:
         """Take the next valid IDs, the same joined by line feeds, and their lines in `name`."""
@@ -114,7 +181,7 @@ class Detector:
         if shape is None:
             self._look_closely(ids, name, lines)
             return
-        self._add_shape(shape, len(ids), f"{name}:{lines[0]}")
+        self._add_shape(shape, len(ids), name, lines[0])
         if shape is Shape.INTEGER:
             self._count_integers(ids, name, lines)
 
@@ -128,25 +195,20 @@ class Detector:
         for start in range(0, len(ids), _BLOCK):
             for shape, count in Counter(shapes[start : start + _BLOCK]).items():
                 at = shapes.index(shape, start)
-                self._add_shape(shape, count, f"{name}:{lines[at]}", joins=at != start)
+                self._add_shape(shape, count, name, lines[at], joins=at != start)
         places = [place for place, shape in enumerate(shapes) if shape is Shape.INTEGER]
         if places:
             numbers = [ids[place] for place in places]
             self._count_integers(numbers, name, [lines[place] for place in places])
 
-    def _add_shape(self, shape: Shape, count: int, place: str, *, joins: bool = False) -> None:
+    def _add_shape(
+        self, shape: Shape, count: int, name: str, line: int, *, joins: bool = False
+    ) -> None:
         self._shapes[shape] += count
-        noted = self._places.setdefault(shape, [])
-        if len(noted) < _PLACES:
-            noted.append(place)
-        if joins:
-            self._blocks[-1].shapes[shape] += count
-            return
-        self._blocks.append(_Block(Counter({shape: count}), place))
-        if len(self._blocks) > _MOST_BLOCKS:
-            self._blocks = _in_pairs(self._blocks)
+        self._note(shape, name, line)
+        self._blocks.add(shape, count, name, int(line), joins=joins)
 
-    def _note(self, what: object, name: str, line: int) -> None:
+    def _note(self, what: str | int, name: str, line: int) -> None:
         noted = self._places.setdefault(what, [])
         if len(noted) < _PLACES:
             noted.append(f"{name}:{line}")
@@ -167,6 +229,40 @@ class Detector:
                     if len(one) == length and one[0] != "0":
                         self._note(length, name, lines[position])
                         break
+
+    # --- stretches of one list ---
+
+    def seen(self) -> Seen:
+        """Return what was seen of a stretch."""
+        told, numbers = self._blocks, self._integers
+        if not isinstance(told, _Told):
+            raise TypeError("this looked at a whole list")
+        return Seen(
+            shapes=tuple(self._shapes.items()),
+            marks=tuple(self._marks.items()),
+            lengths=tuple(numbers.lengths.items()),
+            padded=tuple(numbers.padded.items()),
+            rounded=tuple(numbers.rounded.items()),
+            places=tuple((what, tuple(found)) for what, found in self._places.items()),
+            names=tuple(told.names),
+            told=bytes(told.told),
+        )
+
+    def join(self, seen: Seen) -> None:
+        """Take what was seen of the next stretch, as if its IDs had come here."""
+        self._shapes.update(dict(seen.shapes))
+        self._marks.update(dict(seen.marks))
+        numbers = self._integers
+        numbers.lengths.update(dict(seen.lengths))
+        numbers.padded.update(dict(seen.padded))
+        numbers.rounded.update(dict(seen.rounded))
+        for what, found in seen.places:
+            noted = self._places.setdefault(what, [])
+            noted += found[: _PLACES - len(noted)]
+        names = [*seen.names, (len(seen.told), "")]
+        for (start, name), (end, _) in pairwise(names):
+            for number, joins, count, line in _TELLING.iter_unpack(seen.told[start:end]):
+                self._blocks.add(_SHAPES[number], count, name, line, joins=joins)
 
     # --- the end ---
 

@@ -17,7 +17,7 @@ A record's number counts through all parts. No ID is in it.
 import functools
 import operator
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bulkdelete.core.digests import DIGEST_BYTES
@@ -151,6 +151,36 @@ class IndexBuilder:
         """Add a place to seek by."""
         self._marks += mark.pack()
 
+    def piece(self) -> "Piece":
+        """Return what was collected of a stretch of the list, but for its chunks."""
+        return Piece(self.records, *map(bytes, (self._codes, self.reasons, self._marks)))
+
+    def join(self, piece: "Piece", before: "Mapping[Kind, int]", numbers: bytes) -> None:
+        """Take what was collected of the next stretch, and counted from its beginning.
+
+        `before` planned IDs of each kind came before it; `numbers` translates its reasons.
+        """
+        for place in range(0, len(piece.marks), MARK.size):
+            mark = Mark.unpack(piece.marks[place : place + MARK.size])
+            self.add_mark(
+                replace(
+                    mark,
+                    record=mark.record + self.records,
+                    identities=mark.identities + before[Kind.IDENTITY],
+                    guids=mark.guids + before[Kind.GUID],
+                    reasons=mark.reasons + len(self.reasons),
+                )
+            )
+        self.reasons += piece.reasons.translate(numbers)
+        begun, self.records = self.records & 3, self.records + piece.records
+        packed = piece.codes
+        if begun and packed:
+            word = int.from_bytes(packed, "little") << 2 * begun
+            packed = word.to_bytes((begun + piece.records + 3) // 4, "little")
+            self._codes[-1] |= packed[0]
+            packed = packed[1:]
+        self._codes += packed
+
     def sections(self) -> tuple[bytes, ...]:
         """Return the file's content, in order."""
         head = COUNTS.pack(
@@ -162,6 +192,16 @@ class IndexBuilder:
         )
         parts = (self._codes, self.reasons, self._chunks, self._marks)
         return head, *map(bytes, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The index of a stretch of a list: its codes, packed; its reasons and marks, from 0 on."""
+
+    records: int
+    codes: bytes
+    reasons: bytes
+    marks: bytes
 
 
 @dataclass(frozen=True, slots=True)

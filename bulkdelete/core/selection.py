@@ -139,13 +139,16 @@ class Selection:
 class Selector:
     """Goes through all batches of all parts, in order. `chosen` are the places of the sample.
 
-    `passed` counts the records that passed the conditions and come after those skipped.
+    `passed` counts the records that passed the conditions and come after those skipped. Who begins
+    in the middle says how many `met` the conditions before.
     """
 
-    def __init__(self, selection: Selection, chosen: "Container[int] | None" = None) -> None:
+    def __init__(
+        self, selection: Selection, chosen: "Container[int] | None" = None, met: int = 0
+    ) -> None:
         self._selection = selection
         self._chosen = chosen
-        self._met = 0
+        self._met = met
         self._judges: list[_Judge] = []
 
     @property

@@ -65,6 +65,16 @@ class Sketcher:
         """Take hashes of IDs, uniform 64-bit numbers."""
         limit = self.limit
         self._kept.update(one for one in found if one <= limit)
+        self._halve()
+
+    def join(self, other: Sketch) -> None:
+        """Take what was collected of another stretch of the list, under the same seed."""
+        self._level = max(self._level, other.level)
+        limit = self.limit
+        self._kept = {one for one in self._kept | other.hashes if one <= limit}
+        self._halve()
+
+    def _halve(self) -> None:
         while len(self._kept) > SKETCH_SIZE:
             self._level += 1
             limit = self.limit

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from bulkdelete.core.model import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bulkdelete.core.sketch import Sketcher
 
@@ -134,8 +134,26 @@ def together(counts: "Sequence[int]", most: int) -> "Iterator[range]":
 class Bits:
     """One bit for each number: it repeats an earlier one."""
 
-    def __init__(self, count: int) -> None:
-        self._bits = bytearray((count + 7) // 8)
+    def __init__(self, count: int, content: bytes = b"") -> None:
+        self._bits = bytearray(content or (count + 7) // 8)
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._bits)
+
+    def __or__(self, other: "Bits") -> "Bits":
+        """Return what is marked here or there; both of as many numbers."""
+        both = int.from_bytes(self._bits) | int.from_bytes(other._bits)
+        return Bits(0, both.to_bytes(len(self._bits)))
+
+    def __sub__(self, other: "Bits") -> "Bits":
+        """Return what is marked here and not there; both of as many numbers."""
+        mine = int.from_bytes(self._bits)
+        return Bits(0, (mine & ~int.from_bytes(other._bits)).to_bytes(len(self._bits)))
+
+    def count(self, first: int, end: int) -> int:
+        """Return how many of the numbers from `first` up to `end` are marked."""
+        marked = int.from_bytes(self._bits[first >> 3 : (end + 7) >> 3], "little") >> (first & 7)
+        return (marked & ((1 << (end - first)) - 1)).bit_count()
 
     def mark(self, numbers: "Iterable[int]") -> None:
         """Mark numbers that repeat an earlier one."""
@@ -155,11 +173,14 @@ class Bits:
 
 
 class Repeats:
-    """All repetitions of a list, known from its first pass: the IDs come as they did then."""
+    """All repetitions of a list, known from its first pass: the IDs come as they did then.
 
-    def __init__(self, bits: dict[Kind, Bits]) -> None:
+    `before`: how many came before the first that is asked for here.
+    """
+
+    def __init__(self, bits: dict[Kind, Bits], before: "Mapping[Kind, int] | None" = None) -> None:
         self._bits = bits
-        self._next = dict.fromkeys(Kind, 0)
+        self._next = dict.fromkeys(Kind, 0) | dict(before or {})
 
     def expect(self, count: int, kind: Kind) -> None:
         """Nothing to prepare: all is known."""

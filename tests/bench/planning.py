@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from bulkdelete.core.layout import Reading
-from bulkdelete.planning import Wish, make_plan
+from bulkdelete.planning import make_plan
 from bulkdelete.reading import Part
 from bulkdelete.targets.clevertap import CLEVERTAP
+from bulkdelete.wish import Wish
 from tests.bench import lists
 from tests.bench.clients import BUILD, FailedError, cost
 from tests.bench.figures import Figure

@@ -49,7 +49,7 @@ def test_the_places_are_those_of_the_ids() -> None:
     for at in (10, 60, 110, 160):
         ids[at] = "ana@example.com"
     assert only(ids).places == ("l.csv:11", "l.csv:61", "l.csv:111")
-    assert len(looked(ids)._blocks) == 4
+    assert len(list(looked(ids)._blocks)) == 4
     mails = [f"u{n}@example.com" for n in range(200)]
     mails[7] = mails[70] = "user-1"
     assert only(mails).places == ("l.csv:8", "l.csv:71")

@@ -213,7 +213,7 @@ def test_h2_a_long_mixed_list_takes_little_memory() -> None:
     for batch in range(5000):
         ids = pair * 2 if batch < 2500 else ["42", "42", "42", "42"]
         detector.look(ids, joined(ids), "l.csv", [batch] * 4)
-    assert len(detector._blocks) <= 4096
+    assert len(list(detector._blocks)) <= 4096
     assert detector.findings() == []
     for batch in range(5000):
         ids = ["42"] * 4 if batch < 2500 else ["user-1"] * 4

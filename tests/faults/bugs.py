@@ -39,7 +39,7 @@ BUGS: dict[str, str] = {
     "in a worker": _PATCH.format(names="'bulkdelete.io.client', 'Client', 'post'"),
     "in the verdict": _PATCH.format(names="'bulkdelete.dispatch', '_accepts'"),
     "in the feeder": _PATCH.format(names="'bulkdelete.sending', 'chunk_digest'"),
-    "in the plan": _PATCH.format(names="'bulkdelete.planning', '_example'"),
+    "in the plan": _PATCH.format(names="'bulkdelete.surveying', '_example'"),
     "in the report": _PATCH.format(names="'bulkdelete.reporting', 'write'"),
     "in a callback": """
 from bulkdelete.sending import Sender

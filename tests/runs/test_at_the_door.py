@@ -16,9 +16,10 @@ from bulkdelete.core.layout import Reading
 from bulkdelete.core.model import Kind
 from bulkdelete.errors import InputError
 from bulkdelete.io.inflating import BLOCK
-from bulkdelete.planning import Wish, make_plan
+from bulkdelete.planning import make_plan
 from bulkdelete.reading import Part
 from bulkdelete.targets.clevertap import CLEVERTAP
+from bulkdelete.wish import Wish
 from tests.conftest import Emulate, Ended, Program, times_acted
 
 MEGABYTE = 1 << 20

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bulkdelete import census, planning, reading
+from bulkdelete import census, planning, reading, surveying
 from bulkdelete.core.dedup import Seen
 from bulkdelete.core.layout import Reading
 from bulkdelete.core.selection import Condition, Selection
@@ -23,10 +23,11 @@ from bulkdelete.core.sketch import Sketcher
 from bulkdelete.core.target import Target
 from bulkdelete.errors import InputError, IntegrityError
 from bulkdelete.io import inflating, source, spill
-from bulkdelete.planning import Planned, Wish, make_plan
+from bulkdelete.planning import Planned, make_plan
 from bulkdelete.reading import Part
 from bulkdelete.targets.amplitude import AMPLITUDE
 from bulkdelete.targets.clevertap import CLEVERTAP
+from bulkdelete.wish import Wish
 from tests.conftest import Program
 
 AMPLE = 512 << 20
@@ -186,7 +187,7 @@ async def test_what_cannot_be_read_is_said_in_the_first_pass(tmp_path: Path) -> 
         await planned([path], 100_000)
 
 
-@pytest.mark.parametrize("stopped", [spill.Spill, planning._Survey], ids=["first", "second"])
+@pytest.mark.parametrize("stopped", [spill.Spill, surveying.Survey], ids=["first", "second"])
 async def test_what_stops_a_pass_leaves_nothing_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: type
 ) -> None:
@@ -200,7 +201,7 @@ async def test_what_stops_a_pass_leaves_nothing_open(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(stopped, {"Spill": "_write"}.get(stopped.__name__, "_take"), full)
+    monkeypatch.setattr(stopped, {"Spill": "_write"}.get(stopped.__name__, "take"), full)
     with pytest.raises(OSError, match="No space"):
         await planned([path], 100_000)
     assert asyncio.all_tasks() == {asyncio.current_task()}

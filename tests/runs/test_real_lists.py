@@ -21,9 +21,10 @@ from bulkdelete.core.model import Batch, Chunk, Kind
 from bulkdelete.errors import InputError
 from bulkdelete.io import inflating, source, tables
 from bulkdelete.io.rundir import IndexFile
-from bulkdelete.planning import Planned, Wish, make_plan
+from bulkdelete.planning import Planned, make_plan
 from bulkdelete.reading import Part, planned_chunks, reading_of
 from bulkdelete.targets.clevertap import CLEVERTAP
+from bulkdelete.wish import Wish
 from tests.conftest import Emulate, Program, times_acted
 
 IDENT = Kind.IDENTITY
@@ -147,7 +148,7 @@ async def test_each_format_in_each_compression_is_the_same_list(
     path.write_bytes(COMPRESSIONS[compression](data))
     made = await planned(reading, path)
     assert made.plan.counts.planned == made.plan.counts.read == len(IDS)
-    assert reading_of(made.plan) == reading
+    assert reading_of(made.plan.reading) == reading
     chunks, *rests = await read_again(made, opened(made, tmp_path / "index"))
     assert chunks[: len(EXPECTED)] == EXPECTED
     assert [one for chunk in chunks for one in chunk.ids] == IDS

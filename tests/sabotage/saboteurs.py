@@ -318,7 +318,7 @@ SABOTEURS = (
     ),
     Saboteur(
         "protect list skipped",
-        "planning.py",
+        "surveying.py",
         "for place in rules.matches(ids, kind):",
         "for place in rules.matches((), kind):",
         ("tests/runs/test_main_job.py::test_s2_protected_ids_are_never_on_the_wire",),
@@ -334,7 +334,7 @@ SABOTEURS = (
     ),
     Saboteur(
         "repetitions sent",
-        "planning.py",
+        "surveying.py",
         "for place in self._seen.repeated(ids, kind, some.data):",
         "for place in self._seen.repeated((), kind, some.data):",
         ("tests/runs/test_reports.py::test_outcome_files_hold_every_id_in_its_columns",),

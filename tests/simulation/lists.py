@@ -15,9 +15,10 @@ from bulkdelete.core.layout import Format, Reading
 from bulkdelete.core.model import Chunk, Kind
 from bulkdelete.core.plan import Plan
 from bulkdelete.io.rundir import IndexFile
-from bulkdelete.planning import Wish, make_plan
+from bulkdelete.planning import make_plan
 from bulkdelete.reading import Part, planned_chunks
 from bulkdelete.targets.clevertap import CLEVERTAP
+from bulkdelete.wish import Wish
 
 KEY = bytes(range(32))
 HOST = "https://in1.api.clevertap.com"
