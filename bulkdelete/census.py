@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bulkdelete.core.digests import FileHash
 from bulkdelete.core.model import Kind
 from bulkdelete.core.sieve import sift
+from bulkdelete.core.sketch import Sketcher
 from bulkdelete.core.spills import Bits, PlainEntries, Repeats
 from bulkdelete.io import source
 from bulkdelete.io.spill import Spill
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from bulkdelete.core.layout import Reading
     from bulkdelete.core.selection import Selector
     from bulkdelete.core.sieve import Fault
-    from bulkdelete.core.sketch import Sketcher
     from bulkdelete.core.spills import Entries
     from bulkdelete.reading import Part
 
@@ -48,7 +48,7 @@ class Census:
         with ExitStack() as stack:
             spills: dict[Kind, Spill] = {}
             for kind in Kind:
-                entries = _entries(sketcher)
+                entries = entries_of(secrets.randbits(64), sketcher)
                 spills[kind] = Spill(entries, self._place, self._memory // len(Kind))
                 stack.callback(spills[kind].close)
             for part in parts:
@@ -84,11 +84,21 @@ async def _settled(spill: Spill) -> Bits:
     return bits
 
 
-def _entries(sketcher: "Sketcher | None") -> "Entries":
-    """Return the quick way if its extra is installed; the seed is nowhere but in memory."""
-    seed = secrets.randbits(64)
+def entries_of(seed: int, sketcher: "Sketcher | None") -> "Entries":
+    """Return the quick way if its extra is installed; the seed is kept nowhere."""
     try:
         from bulkdelete.core.spill_arrays import ArrayEntries  # noqa: PLC0415 - an extra
     except ImportError:
         return PlainEntries(seed, sketcher)
     return ArrayEntries(seed, sketcher)
+
+
+def sketcher_of(seed: int | None) -> "Sketcher | None":
+    """Return what makes the sketch: with the extra by the hashes that find repetitions, too."""
+    if seed is None:
+        return None
+    try:
+        from bulkdelete.core.hashtable import MADE_BY, hashes  # noqa: PLC0415 - an extra
+    except ImportError:
+        return Sketcher(seed)
+    return Sketcher(seed, hashes, MADE_BY)

@@ -16,7 +16,7 @@ Each carries `code` (stable, for programs), a one-sentence message and a `hint`:
 Expected failures of single requests are values (`core.model.Verdict`), not exceptions.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class BulkdeleteError(Exception):
@@ -29,10 +29,22 @@ class BulkdeleteError(Exception):
         self.code = code
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Come whole from one process to another."""
+        return _again, (type(self), self.args, self.__dict__)
+
     @property
     def exit(self) -> int:
         """The process's exit code."""
         return self.exit_code
+
+
+def _again(
+    kind: type[BulkdeleteError], args: tuple[str, ...], said: dict[str, Any]
+) -> BulkdeleteError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(said)
+    return error
 
 
 class UsageError(BulkdeleteError):

@@ -10,13 +10,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bulkdelete.census import Census
+from bulkdelete import lake
+from bulkdelete.census import Census, sketcher_of
 from bulkdelete.core import plan as plans
 from bulkdelete.core.dedup import MemoryFullError, Seen, SeenIds
 from bulkdelete.core.model import Kind
 from bulkdelete.core.selection import Selector
-from bulkdelete.core.sketch import Sketcher
-from bulkdelete.errors import IntegrityError
+from bulkdelete.errands import SHARE, check_sums
 from bulkdelete.io import source
 from bulkdelete.io.inflating import BLOCK
 from bulkdelete.protecting import protect_rules
@@ -31,14 +31,12 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.identities import ProtectRules
     from bulkdelete.core.layout import Reading
-    from bulkdelete.core.sketch import Sketch
+    from bulkdelete.core.sketch import Sketch, Sketcher
+    from bulkdelete.lake import Crew
     from bulkdelete.walking import Laid, Met, Step
 
 _LARGE = 4 << 20
 """Bytes of input from which on it pays to load numpy."""
-
-_SHARE = 2
-"""Half of the memory is for de-duplication; the program and the plan's index take the rest."""
 
 _GUESS = 1 << 24
 """Most IDs to make room for on a guess."""
@@ -69,26 +67,44 @@ class _Order:
     now: float
 
 
-async def make_plan(wish: Wish, key: bytes, *, tool: str, created: float) -> Planned:
+async def make_plan(
+    wish: Wish, key: bytes, *, tool: str, created: float, crew: "Crew | None" = None
+) -> Planned:
     """Read the input and make the plan; UsageError or InputError when it cannot be.
 
     Read once, or twice when its IDs do not fit into memory. `key` is the run's; `created` a time of
-    day in seconds.
+    day in seconds. A `crew` reads a list of many parts, where that pays.
     """
     order = _Order(wish, key, *await protect_rules(wish.protect, wish.reading.names), tool, created)
-    chosen = None if wish.selection.sample is None else await _sample(wish)
-    sketcher = _sketcher(wish.sketch_seed)
+    found = await lake.sizes(wish)
+    if crew is None or not lake.pays(crew, found):
+        return await _planned_here(order, sum(found))
+    sketcher = sketcher_of(wish.sketch_seed)
     try:
-        size = sum([(await source.facts(part.path)).size for part in wish.parts])
-        seen = _seen(size, wish.memory // _SHARE, sketcher)
+        survey = await lake.surveyed(wish, key, created, found, crew, sketcher)
+    except lake.ApartError as error:
+        made = await _planned_here(order, sum(found))
+        made.findings.notes.append(f"this was planned by one process: {error}")
+        return made
+    return _finished(order, survey, sketcher)
+
+
+async def _planned_here(order: _Order, size: int) -> Planned:
+    """Make the plan of a list of so many bytes in this process."""
+    wish = order.wish
+    chosen = None if wish.selection.sample is None else await _sample(wish)
+    sketcher = sketcher_of(wish.sketch_seed)
+    memory = wish.memory // SHARE
+    try:
+        seen = _seen(size, memory, sketcher)
         survey = await _surveyed(order, seen, chosen)
     except MemoryFullError:
-        sketcher = _sketcher(wish.sketch_seed)
-        census = Census(wish.memory // _SHARE, wish.scratch, wish.target.fault)
+        sketcher = sketcher_of(wish.sketch_seed)
+        census = Census(memory, wish.scratch, wish.target.fault)
         seen = await census.take(wish.parts, wish.reading, _selector(wish, chosen), sketcher)
         survey = await _surveyed(order, seen, chosen)
-        check_sums(wish, survey.met, census.sums)
-    return _finished(order, survey, sketcher.sketch() if sketcher else None)
+        check_sums(wish.parts, survey.met, census.sums)
+    return _finished(order, survey, sketcher)
 
 
 async def _surveyed(order: _Order, seen: Seen, chosen: frozenset[int] | None) -> Survey:
@@ -118,17 +134,6 @@ async def _expect(step: "Step", survey: Survey, seen: Seen) -> None:
         seen.expect(min(guess, _GUESS), batch.kinds)
 
 
-def check_sums(wish: Wish, met: "Sequence[Met]", sums: "Sequence[str]") -> None:
-    """Refuse parts that are not what they were when they were read before."""
-    for part, before, now in zip(wish.parts, sums, met, strict=True):
-        if now.facts.sha256 != before:
-            raise IntegrityError(
-                "input_changed",
-                f"{part.name} changed while it was read; nothing was sent",
-                "plan it again when whoever writes it is done",
-            )
-
-
 def _selector(wish: Wish, chosen: frozenset[int] | None) -> Selector | None:
     """Return what selects, from the first record on; None when everything is meant."""
     return Selector(wish.selection, chosen) if wish.selection else None
@@ -142,7 +147,7 @@ async def _sample(wish: Wish) -> frozenset[int]:
     return sample(wish.selection, counting.passed)
 
 
-def _finished(order: _Order, survey: Survey, sketch: "Sketch | None") -> Planned:
+def _finished(order: _Order, survey: Survey, sketcher: "Sketcher | None") -> Planned:
     """Put the plan together."""
     wish = order.wish
     findings = survey.findings()
@@ -176,7 +181,7 @@ def _finished(order: _Order, survey: Survey, sketch: "Sketch | None") -> Planned
         made_by=wish.made_by,
         job=job,
     )
-    return Planned(plan, sections, findings, sketch)
+    return Planned(plan, sections, findings, sketcher.sketch() if sketcher else None)
 
 
 def _list_time(wish: Wish, met: "Sequence[Met]", now: float) -> float:
@@ -219,17 +224,6 @@ def _bound(
 def _sum(path: "Path | None") -> str:
     """Return the SHA-256 of a small file."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path else ""
-
-
-def _sketcher(seed: int | None) -> "Sketcher | None":
-    """Return what makes the sketch: with the extra by the hashes that find repetitions, too."""
-    if seed is None:
-        return None
-    try:
-        from bulkdelete.core.hashtable import MADE_BY, hashes  # noqa: PLC0415 - an extra
-    except ImportError:
-        return Sketcher(seed)
-    return Sketcher(seed, hashes, MADE_BY)
 
 
 def _seen(size: int, memory: int, sketcher: "Sketcher | None") -> Seen:

@@ -16,7 +16,7 @@ from bulkdelete.core.digests import FileHash
 from bulkdelete.core.model import Batch, Kind, State
 from bulkdelete.errors import UsageError
 from bulkdelete.io import source
-from bulkdelete.reading import STDIN, MarkerWatch, Part, batches, layout_of, own_marks
+from bulkdelete.reading import AT_ONCE, STDIN, MarkerWatch, Part, batches, layout_of, own_marks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -121,6 +121,20 @@ class Walk:
         notes = tuple(f"{part.name}: {note}" for note in layout.notes)
         facts = await _facts(part, hasher, records)
         self.met.append(Met(facts, modified, laid, notes, layout.named))
+
+    async def head(self, number: int) -> "AsyncGenerator[Step, None]":
+        """Yield a part in small batches, for who reads on a little; nothing is held against it."""
+        part = self._wish.parts[number]
+        layout = await layout_of(part, self._wish.reading)
+        activity = activity_of(self._wish, layout, part.name)
+        if self._selector is not None:
+            self._selector.begin(layout, part.name)
+        keep_cells = activity is not None or bool(self._wish.selection.where)
+        stream = batches(part, layout, keep_cells=keep_cells, at_once=AT_ONCE)
+        async with aclosing(stream):
+            async for batch in stream:
+                active = activity(batch) if activity else frozenset()
+                yield Step(number, part, layout, batch, active, begins=False)
 
     def _check_kind(self, part: Part, layout: "Layout") -> None:
         """Refuse a kind of ID that the target does not take, or that the list has not so far."""

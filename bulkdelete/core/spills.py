@@ -7,7 +7,9 @@ fit into memory again. What is found there is one bit a number: it repeats an ea
 second pass looks the bits up. The odds of a mistake are those of `core.dedup`.
 """
 
+import functools
 import hashlib
+import operator
 import struct
 from collections import defaultdict
 from dataclasses import dataclass
@@ -137,6 +139,13 @@ class Bits:
     def __init__(self, count: int, content: bytes = b"") -> None:
         self._bits = bytearray(content or (count + 7) // 8)
 
+    @classmethod
+    def of(cls, flags: bytes | bytearray) -> "Bits":
+        """Mark the numbers whose byte is 1, of those that are 0 or 1."""
+        size = (len(flags) + 7) // 8
+        lanes = (int.from_bytes(flags[at::8], "little") << at for at in range(8))
+        return cls(0, functools.reduce(operator.or_, lanes).to_bytes(size, "little"))
+
     def __bytes__(self) -> bytes:
         return bytes(self._bits)
 
@@ -144,11 +153,6 @@ class Bits:
         """Return what is marked here or there; both of as many numbers."""
         both = int.from_bytes(self._bits) | int.from_bytes(other._bits)
         return Bits(0, both.to_bytes(len(self._bits)))
-
-    def __sub__(self, other: "Bits") -> "Bits":
-        """Return what is marked here and not there; both of as many numbers."""
-        mine = int.from_bytes(self._bits)
-        return Bits(0, (mine & ~int.from_bytes(other._bits)).to_bytes(len(self._bits)))
 
     def count(self, first: int, end: int) -> int:
         """Return how many of the numbers from `first` up to `end` are marked."""
@@ -173,9 +177,10 @@ class Bits:
 
 
 class Repeats:
-    """All repetitions of a list, known from its first pass: the IDs come as they did then.
+    """What a first pass marked of a list, asked again: the IDs come as they did then.
 
-    `before`: how many came before the first that is asked for here.
+    Marked are repetitions, or what one protect list matches. `before`: how many came before the
+    first that is asked for here.
     """
 
     def __init__(self, bits: dict[Kind, Bits], before: "Mapping[Kind, int] | None" = None) -> None:
@@ -191,3 +196,7 @@ class Repeats:
         first = self._next[kind]
         self._next[kind] = first + len(ids)
         return self._bits[kind].positions(first, len(ids)) if ids else []
+
+    def matches(self, ids: "Sequence[str]", kind: Kind) -> "Iterator[int]":
+        """Yield the positions of those that are protected."""
+        yield from self.repeated(ids, kind, b"")

@@ -1,6 +1,11 @@
-"""Where entries go that do not fit into memory: a file without a name, gone with its process."""
+"""Where entries go that do not fit into memory: a file without a name, gone with its process.
+
+Where others are to look for repetitions, it gets a name at its end.
+"""
 
 import os
+import secrets
+import struct
 from dataclasses import dataclass
 from itertools import accumulate
 from tempfile import TemporaryFile
@@ -18,21 +23,21 @@ if TYPE_CHECKING:
 _PIECE = (1 << 16) * ENTRY.size
 """Bytes that are looked at together: one hash that fills a range makes it no larger."""
 
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
 _SHARE = 4
 """A quarter of the memory holds a run: it is put in order, and out, in the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a run stands in the file, and where each of its ranges begins in it."""
+    """Which entry of the file each range of a run begins with, and where the last one ends."""
 
-    offset: int
     starts: tuple[int, ...]
 
     def span(self, ranges: range) -> tuple[int, int]:
-        """Return where neighbouring ranges begin and end in the file."""
-        start, end = self.starts[ranges.start], self.starts[ranges.stop]
-        return self.offset + start * ENTRY.size, self.offset + end * ENTRY.size
+        """Return which entry of the file neighbouring ranges begin with, and end before."""
+        return self.starts[ranges.start], self.starts[ranges.stop]
 
 
 class Spill:
@@ -42,12 +47,18 @@ class Spill:
     crash nothing is left. OSError, with the place, when there is no room.
     """
 
-    def __init__(self, entries: "Entries", place: "Path | None", memory: int) -> None:
+    def __init__(
+        self,
+        entries: "Entries",
+        place: "Path | None",
+        memory: int,
+        file: "IO[bytes] | None" = None,
+    ) -> None:
         self._entries = entries
         self._place = place
         self._memory = memory
-        self._file: IO[bytes] = TemporaryFile(dir=place, buffering=0)  # noqa: SIM115 - `close` does
-        self._size = 0
+        self._file = file or TemporaryFile(dir=place, buffering=0)  # noqa: SIM115 - `close` does
+        self._written = 0
         self._runs: list[_Place] = []
         self.count = 0
 
@@ -60,15 +71,18 @@ class Spill:
 
     def _write(self) -> None:
         run = self._entries.cut()
-        left = memoryview(run.content)
+        self._put(run.content)
+        self._runs.append(_Place(tuple(accumulate(run.counts, initial=self._written))))
+        self._written += sum(run.counts)
+
+    def _put(self, content: bytes) -> None:
+        left = memoryview(content)
         try:
             while left:
                 left = left[self._file.write(left) :]
         except OSError as error:
             error.filename = str(self._place or self._file.name)
             raise
-        self._runs.append(_Place(self._size, tuple(accumulate(run.counts, initial=0))))
-        self._size += len(run.content)
 
     def settle(self, found: "Bits") -> "Iterator[None]":
         """Mark all repetitions, some ranges at a time; `found` has a bit for each of `count`."""
@@ -77,17 +91,92 @@ class Spill:
         for ranges in together(totals, self._memory // self._entries.weight):
             finder = self._entries.finder()
             for run in self._runs:
-                for piece in self._read(*run.span(ranges)):
+                for piece in _pieces(self._file, *run.span(ranges)):
                     found.mark(finder.repeats(piece))
             yield
-
-    def _read(self, start: int, end: int) -> "Iterator[bytes]":
-        for offset in range(start, end, _PIECE):
-            yield os.pread(self._file.fileno(), min(_PIECE, end - offset), offset)
 
     def close(self) -> None:
         """Let go of the file, and with it of its room."""
         self._file.close()
+
+
+class NamedSpill(Spill):
+    """A spill for others: a file 0600 that has its name, `path`, from `keep` on.
+
+    Behind the runs it says where each of their ranges begins, and how many runs there are.
+    """
+
+    def __init__(self, entries: "Entries", path: "Path", memory: int) -> None:
+        self._path = path
+        self._making = _making(path)
+        super().__init__(entries, path.parent, memory, _created(self._making))
+
+    def keep(self) -> None:
+        """Take no more; whoever knows the name can look."""
+        self._write()
+        for run in self._runs:
+            self._put(_STARTS.pack(*run.starts))
+        self._put(_COUNT.pack(len(self._runs)))
+        self._making.rename(self._path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        super().close()
+        self._making.unlink(missing_ok=True)
+
+
+_STARTS = struct.Struct(f"<{RANGES + 1}Q")
+_COUNT = struct.Struct("<Q")
+
+
+class Kept:
+    """The runs of a `NamedSpill`."""
+
+    def __init__(self, path: "Path") -> None:
+        self._file = path.open("rb", buffering=0)
+        end = self._file.seek(-_COUNT.size, os.SEEK_END)
+        (count,) = _COUNT.unpack(self._file.read())
+        self._file.seek(end - count * _STARTS.size)
+        self._starts = [_STARTS.unpack(self._file.read(_STARTS.size)) for _ in range(count)]
+
+    def counts(self) -> list[int]:
+        """Return how many entries there are of each range."""
+        return [
+            sum(starts[one + 1] - starts[one] for starts in self._starts) for one in range(RANGES)
+        ]
+
+    def pieces(self, ranges: range) -> "Iterator[bytes]":
+        """Yield the entries of neighbouring ranges, run after run."""
+        for starts in self._starts:
+            yield from _pieces(self._file, starts[ranges.start], starts[ranges.stop])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def put(path: "Path", content: bytes) -> None:
+    """Write a file 0600 that is there whole or not at all; not durably."""
+    making = _making(path)
+    with _created(making) as file:
+        left = memoryview(content)
+        while left:
+            left = left[file.write(left) :]
+    making.rename(path)
+
+
+def _making(path: "Path") -> "Path":
+    # Two processes may make the same: one was taken for lost.
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+
+
+def _created(path: "Path") -> "IO[bytes]":
+    return open(os.open(path, _NEW, 0o600), "w+b", buffering=0)  # noqa: PTH123 - by number
+
+
+def _pieces(file: "IO[bytes]", start: int, end: int) -> "Iterator[bytes]":
+    for offset in range(start * ENTRY.size, end * ENTRY.size, _PIECE):
+        yield os.pread(file.fileno(), min(_PIECE, end * ENTRY.size - offset), offset)
 
 
 def _counts(run: _Place) -> list[int]:

@@ -1,0 +1,310 @@
+"""The plan of a list of many parts, by many workers: the same, to the byte, that one process makes.
+
+    cut into stretches -> take: hashes of each, by ranges -> find: what repeats, range by range
+    -> survey: each stretch as ever, with that known -> joined in their order
+
+Workers see one directory, 0700, beside the plan in the making, and the parts of the list. Who does
+the work is a seam: whatever takes a function with its words and gives what comes of it.
+"""
+
+import asyncio
+import secrets
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bulkdelete import errands
+from bulkdelete.census import entries_of
+from bulkdelete.core.model import Kind
+from bulkdelete.core.selection import Selection
+from bulkdelete.core.spills import RANGES, Bits, together
+from bulkdelete.core.stretches import cut
+from bulkdelete.errands import SHARE, Census, Orders, Totals
+from bulkdelete.errors import BulkdeleteError, InputError, Stopped, UsageError
+from bulkdelete.io import files, source
+from bulkdelete.io.spill import Kept
+from bulkdelete.reading import layout_of, said
+from bulkdelete.surveying import Stretch, Survey
+from bulkdelete.walking import Laid, laid_out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bulkdelete.core.sketch import Sketcher
+    from bulkdelete.wish import Wish
+
+Submit = Callable[..., Awaitable[Any]]
+
+LEAST = 64 << 20
+"""Bytes of a list from which on it pays to have workers plan it."""
+
+_STRETCH = 8 << 20
+"""Bytes of a stretch, at least: each costs some files and a way to a worker, three times."""
+
+_EACH = 4
+"""So many stretches are for each worker: who is quicker does more of them."""
+
+_TRIES = 3
+"""How often a thing is given to workers that are lost over it."""
+
+_AT_ONCE = 32
+"""So many facts are asked for at once of parts that are elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who does the work: `submit` gives a function and its words to one of `width` workers."""
+
+    submit: Submit
+    width: int
+    least: int = LEAST
+    stretch: int = _STRETCH
+
+
+class ApartError(Exception):
+    """The workers do not see what they would have to: so it is planned here."""
+
+
+async def sizes(wish: "Wish") -> list[int]:
+    """Return the size of each part, in bytes."""
+    few = asyncio.Semaphore(_AT_ONCE)
+
+    async def size(place: source.Place) -> int:
+        async with few:
+            return (await source.facts(place)).size
+
+    return list(await asyncio.gather(*(size(part.path) for part in wish.parts)))
+
+
+def pays(crew: Crew | None, found: "Sequence[int]") -> bool:
+    """Tell whether a list of parts of these sizes is for workers."""
+    return crew is not None and crew.width > 1 and len(found) > 1 and sum(found) >= crew.least
+
+
+async def surveyed(
+    wish: "Wish",
+    key: bytes,
+    now: float,
+    found: "Sequence[int]",
+    crew: Crew,
+    told: "Sketcher | None",
+) -> Survey:
+    """Have the list surveyed, in stretches; tell a sketcher of it.
+
+    ApartError when it cannot be done there; what refuses the list is raised as ever.
+    """
+    if wish.scratch is None:
+        raise ApartError("there is no directory for it")
+    place = wish.scratch / "lake"
+    files.make_private(place)
+    try:
+        return await _Lake(wish, key, now, found, crew, place).surveyed(told)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+class _Lake:
+    """A list that is planned by many, from its first pass to its survey."""
+
+    def __init__(
+        self,
+        wish: "Wish",
+        key: bytes,
+        now: float,
+        found: "Sequence[int]",
+        crew: Crew,
+        place: Path,
+    ) -> None:
+        self._wish = wish
+        self._key = key
+        self._now = now
+        self._crew = crew
+        self._place = place
+        self._stretches = cut(found, crew.width * _EACH, crew.stretch)
+
+    async def surveyed(self, told: "Sketcher | None") -> Survey:
+        first = await self._first_laid()
+        errands.write(errands.orders_at(self._place), self._orders(first, told))
+        met, passed = await self._met()
+        await self._all(errands.take, [(n, met[one.start], passed) for n, one in self._each()])
+        censuses = [
+            errands.read(errands.census_at(self._place, number), Census)
+            for number, _ in self._each()
+        ]
+        _check_alike(censuses)
+        for census in censuses:
+            if told is not None and census.sketch is not None:
+                told.join(census.sketch)
+        groups = await asyncio.to_thread(self._groups)
+        await self._all(errands.find, groups)
+        await asyncio.to_thread(self._settle, censuses, groups, met, passed)
+        await self._all(errands.survey, [(number,) for number, _ in self._each()])
+        return await asyncio.to_thread(self._joined)
+
+    def _each(self) -> "Sequence[tuple[int, range]]":
+        return list(enumerate(self._stretches))
+
+    async def _first_laid(self) -> Laid | None:
+        """Return how the first part is laid out that is not empty."""
+        for part in self._wish.parts:
+            layout = await layout_of(part, self._wish.reading)
+            if not layout.empty:
+                return laid_out(layout)
+        return None
+
+    def _orders(self, first: Laid | None, told: "Sketcher | None") -> Orders:
+        wish = self._wish
+        return Orders(
+            parts=tuple((errands.place_of(part), part.name) for part in wish.parts),
+            stretches=tuple((one.start, one.stop) for one in self._stretches),
+            reading=said(wish.reading),
+            target=wish.target.name,
+            chunk_size=wish.chunk_size,
+            protect=tuple(str(path.absolute()) for path in wish.protect),
+            last_seen=wish.last_seen,
+            exported_at=wish.exported_at,
+            selection=wish.selection,
+            shard=wish.shard,
+            memory=wish.memory,
+            now=self._now,
+            seed=secrets.randbits(64),
+            sketch_seed=None if told is None else told.seed,
+            first=first,
+        )
+
+    async def _met(self) -> tuple[list[int], int]:
+        """Return how many records meet the conditions before each part, and what is sampled of."""
+        selection = self._wish.selection
+        if selection == Selection(where=selection.where):
+            return [0] * len(self._wish.parts), 0  # nobody asks
+        found = await self._all(errands.meet, [(number,) for number, _ in self._each()])
+        met, before = [], 0
+        for count in (count for counts in found for count in counts):
+            met.append(before)
+            before += count
+        return met, max(0, before - selection.skip)
+
+    async def _all(
+        self, errand: Callable[..., object], words: "Sequence[tuple[object, ...]]"
+    ) -> list[Any]:
+        """Have an errand done with all these words; raise what refuses the first of them."""
+        tasks = [asyncio.create_task(self._done(errand, one)) for one in words]
+        try:
+            return [await task for task in tasks]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _done(self, errand: Callable[..., object], words: tuple[object, ...]) -> object:
+        """Have one done; when its worker is lost, by another."""
+        for _ in range(_TRIES):
+            try:
+                return await self._crew.submit(errand, str(self._place), *words)
+            except InputError as error:
+                if error.code == "input_unreadable":
+                    raise ApartError("a worker cannot read a part") from error
+                raise
+            except BulkdeleteError:
+                raise
+            except FileNotFoundError as error:
+                raise ApartError("a worker does not see the directory of the plan") from error
+            except OSError:
+                raise
+            except Exception as error:  # noqa: BLE001 - each executor loses workers in its own way
+                lost = error
+        raise Stopped(
+            "workers_lost",
+            f"workers were lost over the plan, {_TRIES} times ({type(lost).__name__}); nothing was "
+            "sent",
+            "see what ends them (memory, perhaps); then run the same command again",
+        ) from lost
+
+    # --- between the passes ---
+
+    def _groups(self) -> list[tuple[str, int, int]]:
+        """Cut the hashes of each kind into ranges that a worker holds in memory."""
+        most = self._wish.memory // SHARE // entries_of(0, None).weight
+        found = []
+        for kind in Kind:
+            totals = [0] * RANGES
+            for number, _ in self._each():
+                kept = Kept(errands.runs_at(self._place, number, kind))
+                totals = [sum(two) for two in zip(totals, kept.counts(), strict=True)]
+                kept.close()
+            share = -(-sum(totals) // (self._crew.width * _EACH))
+            groups = together(totals, max(1, min(most, share)))
+            found += [(kind.value, one.start, one.stop) for one in groups]
+        return found
+
+    def _settle(
+        self,
+        censuses: "Sequence[Census]",
+        groups: "Sequence[tuple[str, int, int]]",
+        met: "Sequence[int]",
+        passed: int,
+    ) -> None:
+        """Put together what repeats in each stretch, and what is planned of each part."""
+        numbers = [one for census in censuses for one in census.numbers]
+        repeats = [
+            {kind: Bits(sum(one[kind] for one in census.numbers)) for kind in Kind}
+            for census in censuses
+        ]
+        for kind, start, _ in groups:
+            path = errands.found_at(self._place, Kind(kind), start)
+            for bits, found in zip(repeats, errands.read(path, list[bytes]), strict=True):
+                bits[Kind(kind)].mark(errands.numbers_in(found))
+        own: list[dict[Kind, int]] = []
+        job: list[dict[Kind, int]] = []
+        for number, (census, bits) in enumerate(zip(censuses, repeats, strict=True)):
+            marked = {kind: bytes(one) for kind, one in bits.items()}
+            errands.write(errands.repeats_at(self._place, number), marked)
+            out = {kind: _all_marked(bits[kind], kind, census) for kind in Kind}
+            job += _planned(census, out)
+            if self._wish.shard is not None:
+                theirs = {kind: Bits(0, census.theirs[kind]) for kind in Kind}
+                out = {kind: out[kind] | theirs[kind] for kind in Kind}
+            own += _planned(census, out)
+        totals = Totals(
+            met=tuple(met), passed=passed, numbers=tuple(numbers), own=tuple(own), job=tuple(job)
+        )
+        errands.write(errands.totals_at(self._place), totals)
+
+    def _joined(self) -> Survey:
+        survey = Survey(self._wish, self._key)
+        for number, _ in self._each():
+            survey.join(errands.read(errands.stretch_at(self._place, number), Stretch))
+        survey.close()
+        return survey
+
+
+def _all_marked(repeats: Bits, kind: Kind, census: Census) -> Bits:
+    """Return the IDs of a kind that are not planned of a stretch, whoever's shard they are."""
+    for one in (*census.protected, census.active):
+        repeats |= Bits(0, one[kind])
+    return repeats
+
+
+def _planned(census: Census, out: "dict[Kind, Bits]") -> list[dict[Kind, int]]:
+    """Return how many IDs of each kind are planned of each part of a stretch."""
+    found, before = [], dict.fromkeys(Kind, 0)
+    for numbers in census.numbers:
+        end = {kind: before[kind] + numbers[kind] for kind in Kind}
+        found.append(
+            {kind: numbers[kind] - out[kind].count(before[kind], end[kind]) for kind in Kind}
+        )
+        before = end
+    return found
+
+
+def _check_alike(censuses: "Sequence[Census]") -> None:
+    """Refuse hashes of two sorts: equal IDs would not meet."""
+    if len({census.made_by for census in censuses}) > 1:
+        raise UsageError(
+            "workers_differ",
+            "the workers have other versions of bulkdelete, or not the same extras; nothing was "
+            "sent",
+            "install the same on all of them (with the extra `speed`, or without it)",
+        )
