@@ -51,9 +51,11 @@ if TYPE_CHECKING:
         Tuned,
         Wrote,
     )
-    from bulkdelete.library import apply, plan, report, run, status, story, verify
+    from bulkdelete.library import apply, plan, run, verify
     from bulkdelete.options import ApplyOptions, PlanOptions, RunOptions, VerifyOptions
+    from bulkdelete.reviewing import report, story
     from bulkdelete.settings import Credentials, Settings
+    from bulkdelete.standing import status
 
 __all__ = [
     "Answered",
@@ -120,9 +122,11 @@ _HOMES = {
         ),
         *("Resuming", "Sending", "Settled", "Tuned", "Wrote"),
     ),
-    "bulkdelete.library": (*("apply", "plan", "report", "run", "status", "story", "verify"),),
+    "bulkdelete.library": ("apply", "plan", "run", "verify"),
     "bulkdelete.options": ("ApplyOptions", "PlanOptions", "RunOptions", "VerifyOptions"),
+    "bulkdelete.reviewing": ("report", "story"),
     "bulkdelete.settings": ("Credentials", "Settings"),
+    "bulkdelete.standing": ("status",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import structlog
 
-from bulkdelete import choosing, outcome_files, reporting, running, shredding, tracing, verifying
+from bulkdelete import choosing, running, verifying
 from bulkdelete.approving import Approver
 from bulkdelete.audience import NOBODY, Audience
 from bulkdelete.concluding import bug, concluded, disk_error, read, rewrite
-from bulkdelete.core.job_report import JobReport, merged
-from bulkdelete.core.model import State
 from bulkdelete.core.report import Report
 from bulkdelete.core.verification import Scope, Verification, Wish
 from bulkdelete.errors import BulkdeleteError, IntegrityError, Interrupted, UsageError
-from bulkdelete.events import Ended, Removed, Wrote
+from bulkdelete.events import Ended, Wrote
 from bulkdelete.intake import (
     Intake,
     check_limits,
@@ -36,7 +34,6 @@ from bulkdelete.intake import (
     refuse_emulator,
     target_of,
 )
-from bulkdelete.io.columnar import check_extra
 from bulkdelete.io.rundir import KILL_FILE, RunDir
 from bulkdelete.options import (
     ApplyOptions,
@@ -52,13 +49,11 @@ from bulkdelete.options import (
     words,
 )
 from bulkdelete.outlets import Outlets
-from bulkdelete.reading import check_unchanged
 from bulkdelete.settings import Credentials, Settings, checked
 from bulkdelete.settings import credentials as credentials_of
-from bulkdelete.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
 
     from bulkdelete.core.plan import Plan
 
@@ -155,79 +150,6 @@ async def apply(
     return await _told_besides(chose, audience, body, dry_run=dry_run)
 
 
-async def status(run_dir: Place, *, key_file: Place | None = None) -> Report:
-    """Work out the balance of a run, alive or dead, offline; IntegrityError when it is damaged."""
-    return read(_run(run_dir, key_file))
-
-
-async def job_status(run_dirs: "Sequence[Place]") -> JobReport:
-    """Work out the balance of a job from the runs of its shards, offline."""
-    return merged([read(_run(one, None)) for one in run_dirs])
-
-
-async def job_report(run_dirs: "Sequence[Place]", *, audience: Audience = NOBODY) -> JobReport:
-    """Write the report of a job, as JSON, HTML and Markdown, beside the first of its shards' runs.
-
-    The shards' own reports stay as they are. Offline.
-    """
-    job = await job_status(run_dirs)
-    for path in reporting.write_job(Path(run_dirs[0]).parent, job):
-        audience.told(Wrote(path))
-    return job
-
-
-async def story(
-    run_dir: Place,
-    identifier: str,
-    *,
-    input: "Sequence[Place]" = (),  # noqa: A002 - the flag's name
-    key_file: Place | None = None,
-) -> list[tracing.Entry]:
-    """Tell what happened to one ID: an entry for each time that it stands in the input."""
-    found = _run(run_dir, key_file)
-    found.check()
-    made = found.plan()
-    progress, _ = found.progress(made)
-    parts = parts_of(found, made, words(input))
-    await check_unchanged(made, parts)
-    return await tracing.story(found, made, parts, progress, identifier)
-
-
-async def report(  # noqa: PLR0913 - its flags
-    run_dir: Place,
-    *,
-    outcomes: "Sequence[str]" = (),
-    outcome_format: str = "csv",
-    shred: bool = False,
-    input: "Sequence[Place]" = (),  # noqa: A002 - the flag's name
-    key_file: Place | None = None,
-    audience: Audience = NOBODY,
-) -> Report:
-    """Write the reports of a run anew, and outcome files of the states in `outcomes`. Offline."""
-    found = _run(run_dir, key_file)
-    found.check()
-    made = found.plan()
-    states, form = _states(outcomes), _form(outcome_format)
-    if shred:
-        for path in await shredding.shred(found, made, time.time()):
-            audience.told(Removed(path))
-    progress, reader = found.progress(made)
-    summary = reporting.summary(found, made, progress, head=reader.head, busy=found.busy())
-    examples = outcome_files.Examples() if states or shred else None
-    if states:
-        parts = parts_of(found, made, words(input))
-        await check_unchanged(made, parts)
-        paths = await outcome_files.write_outcomes(
-            found, made, parts, progress, states, form, examples
-        )
-        for path in paths.values():
-            audience.told(Wrote(path))
-    if summary.state not in reporting.ALIVE:
-        kept = examples.found if examples is not None else None
-        reporting.write(found, summary, made, progress, __version__, kept)
-    return summary
-
-
 async def verify(
     run_dir: Place,
     *,
@@ -299,27 +221,6 @@ def _quiet() -> None:
             wrapper_class=structlog.stdlib.BoundLogger,
             logger_factory=structlog.stdlib.LoggerFactory(),
         )
-
-
-def _run(run_dir: Place, key_file: Place | None) -> RunDir:
-    return RunDir(Path(run_dir), None if key_file is None else Path(key_file))
-
-
-def _states(outcomes: "Sequence[str]") -> list[State]:
-    try:
-        return list(State) if "all" in outcomes else [State(one) for one in outcomes]
-    except ValueError as error:
-        allowed = ", ".join(State)
-        raise UsageError("bad_value", f"--outcomes: some of {allowed} are wanted") from error
-
-
-def _form(name: str) -> str:
-    if name not in outcome_files.WRITERS:
-        known = ", ".join(outcome_files.WRITERS)
-        raise UsageError("bad_value", f"--outcome-format: one of {known} is wanted")
-    if name == "parquet":
-        check_extra("--outcome-format parquet")
-    return name
 
 
 def _wish(options: VerifyOptions) -> Wish:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bulkdelete import library
+from bulkdelete import library, standing
 from bulkdelete.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ async def sent(
             f"an earlier try made the run {noted}, which is not there; nothing was sent now",
             "bring that disk back and clear the task; a new DAG run would begin anew",
         )
-    before = await library.status(noted, key_file=chosen.settings.key_file)
+    before = await standing.status(noted, key_file=chosen.settings.key_file)
     if before.state == "planned":  # nothing of it was ever sent: it binds nobody
         return await library.run(*inputs, audience=audience, **chosen.sending())
     if before.state == "finished":  # it reached its end, and Airflow was not told

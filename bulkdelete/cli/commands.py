@@ -1,8 +1,10 @@
 """The commands, and what is said of a command line that cannot be read."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any
 
 from cyclopts import (
     App,
@@ -68,6 +70,9 @@ def build() -> App:
 
 def run(words: Sequence[str]) -> int:
     """Find the command, run it, and return its exit code."""
+    if words and words[0] in {*_COMMANDS, "live"}:
+        with unseen("rich"):
+            import structlog as _  # noqa: F401 - before anything else does
     try:
         code = build()(words)
     except CycloptsError as error:
@@ -75,6 +80,24 @@ def run(words: Sequence[str]) -> int:
         sys.stderr.write(f"bulkdelete: {_without_values(error)}\n  next: {command}\n")
         return 2
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def unseen(package: str) -> Iterator[None]:
+    """Let a package look as if it were not installed, unless it is loaded already.
+
+    structlog loads Rich where it can, for tracebacks in colour, of which none is printed here:
+    30 ms of each start, and 3 MB for as long as a run lasts.
+    """
+    modules: dict[str, Any] = sys.modules
+    hidden = package not in modules
+    if hidden:
+        modules[package] = None
+    try:
+        yield
+    finally:
+        if hidden:
+            del modules[package]
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

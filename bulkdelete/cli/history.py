@@ -44,12 +44,6 @@ def age(keep: str | None) -> float | None:
         raise UsageError("bad_value", f"--keep: {error}") from error
 
 
-def refuse_keep(keep: str | None) -> None:
-    """Refuse `--keep` for one run: it is about all of them."""
-    if keep is not None:
-        raise UsageError("keep", "--keep is for the whole runs directory: name no run with it")
-
-
 def show(console: "Console", place: "Path", keep: float | None) -> int:
     """Print the history, the newest first; remove what is older than `keep` seconds before."""
     removed = [] if keep is None else _remove_older(place, time.time() - keep)

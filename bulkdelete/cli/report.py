@@ -49,13 +49,14 @@ def report(  # noqa: PLR0913 - its flags
     """Write reports and outcome files of a run; tell what happened to one ID."""
 
     async def body(console: "Console") -> int:
-        from bulkdelete import library, reporting
+        from bulkdelete import reporting, reviewing
         from bulkdelete.audience import Audience
         from bulkdelete.cli.common import Teller, load_settings
         from bulkdelete.cli.console import report_lines
         from bulkdelete.cli.job_words import show_job
         from bulkdelete.cli.summary import step_summary
         from bulkdelete.events import Wrote
+        from bulkdelete.standing import job_status
 
         if shred and (outcomes is not None or id is not None or receipt):
             raise UsageError("shred", "--shred goes with no other flag")
@@ -67,9 +68,9 @@ def report(  # noqa: PLR0913 - its flags
         wrote: list[Event] = []
         runs = run_dirs if len(run_dirs) > 1 else (_only(run_dirs),)
         if len(runs) > 1:
-            await library.job_status(runs)  # what is no job is refused before anything is written
+            await job_status(runs)  # what is no job is refused before anything is written
         for run_dir in runs:
-            found = await library.report(
+            found = await reviewing.report(
                 run_dir,
                 outcomes=[one.strip() for one in outcomes.split(",")] if outcomes else [],
                 outcome_format=outcome_format,
@@ -82,7 +83,7 @@ def report(  # noqa: PLR0913 - its flags
                 step_summary(run_dir / "report.md")
             console.note(f"  report       {run_dir / 'report.html'}")
         if len(runs) > 1:
-            job = await library.job_report(runs, audience=Audience(tell=wrote.append))
+            job = await reviewing.job_report(runs, audience=Audience(tell=wrote.append))
             _, page, text = [one.path for one in wrote if isinstance(one, Wrote)]
             step_summary(text)
             console.note(f"  report       {page}")
@@ -111,7 +112,7 @@ async def _tell_of(
     key_file: Path | None,
 ) -> int:
     """Print what happened to one ID; of several shards, in the one that owns it."""
-    from bulkdelete import library, tracing
+    from bulkdelete import reviewing, tracing
     from bulkdelete.cli import story
     from bulkdelete.core.shard import OTHER_SHARD
 
@@ -119,7 +120,7 @@ async def _tell_of(
     entries = [
         entry
         for run_dir in run_dirs
-        for entry in await library.story(run_dir, one, input=moved, key_file=key_file)
+        for entry in await reviewing.story(run_dir, one, input=moved, key_file=key_file)
         if len(run_dirs) == 1 or entry.reason != OTHER_SHARD
     ]
     console.object({"schema": tracing.SCHEMA, "found": entries})
