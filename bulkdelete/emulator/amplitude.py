@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from bulkdelete.emulator.dialect import Dialect, Order, Refusal
+from bulkdelete.emulator.dialect import Dialect, Order, Refusal, decoded
 
 _User = Annotated[list[Annotated[str, msgspec.Meta(min_length=1)]], msgspec.Meta(min_length=1)]
 _Theirs = Annotated[list[int], msgspec.Meta(min_length=1)]
@@ -25,10 +25,9 @@ _DECODER: Final = msgspec.json.Decoder(_Body)
 
 def read(body: bytes) -> Order | Refusal:
     """Return what `body` asks for; the real API takes both kinds at once, this one does not."""
-    try:
-        asked = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Refusal(str(error))
+    asked = decoded(_DECODER, body)
+    if isinstance(asked, Refusal):
+        return asked
     users, theirs = asked.user_ids, asked.amplitude_ids
     if isinstance(users, msgspec.UnsetType) == isinstance(theirs, msgspec.UnsetType):
         return Refusal("Give user_ids or amplitude_ids")

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from bulkdelete.emulator.dialect import Dialect, Order, Refusal
+from bulkdelete.emulator.dialect import Dialect, Order, Refusal, decoded
 
 _Many = Annotated[list[str], msgspec.Meta(min_length=1, max_length=50)]
 
@@ -20,10 +20,9 @@ _DECODER: Final = msgspec.json.Decoder(_Body)
 
 def read(body: bytes) -> Order | Refusal:
     """Return what `body` asks for: one kind of ID, up to 50."""
-    try:
-        asked = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Refusal(str(error))
+    asked = decoded(_DECODER, body)
+    if isinstance(asked, Refusal):
+        return asked
     theirs, ours = asked.external_ids, asked.braze_ids
     if isinstance(theirs, msgspec.UnsetType) == isinstance(ours, msgspec.UnsetType):
         return Refusal("Give external_ids or braze_ids")

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from bulkdelete.emulator.dialect import Dialect, Order, Refusal
+from bulkdelete.emulator.dialect import Dialect, Order, Refusal, decoded
 from bulkdelete.emulator.faults import SUCCESS, fail_body
 
 _One = Annotated[str, msgspec.Meta(min_length=1)]
@@ -22,12 +22,9 @@ _DECODER: Final = msgspec.json.Decoder(_Body)
 
 def read(body: bytes) -> Order | Refusal:
     """Return what `body` asks for. The error says what is wrong and never repeats an ID."""
-    try:
-        asked = _DECODER.decode(body)
-    except msgspec.ValidationError as error:
-        return Refusal(str(error))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Refusal("The body is not JSON")
+    asked = decoded(_DECODER, body)
+    if isinstance(asked, Refusal):
+        return asked
     if asked.identity is not msgspec.UNSET and asked.guid is not msgspec.UNSET:
         return Refusal("Give identity or guid, not both")
     if asked.identity is not msgspec.UNSET:

@@ -2,7 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
 
 Kind = Literal["identity", "guid"]
 """The customer's own IDs, and those that the vendor gives."""
@@ -47,3 +51,13 @@ class Dialect:
     window: tuple[int, float] | None = None
     told: Callable[[int, int, float], Mapping[str, str]] = lambda *_: {}
     reads: bool = False
+
+
+def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T | Refusal:
+    """Return what a body holds, or what is wrong with it; that never repeats an ID."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        return Refusal(str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Refusal("The body is not JSON")
