@@ -236,9 +236,9 @@ async def test_what_was_seen_is_let_go_with_the_plan(
 
 KILLED = """
 import os, signal, sys
-from bulkdelete import settings
+from bulkdelete.settings import values
 from bulkdelete.io import source, spill
-settings._LEAST_MEMORY = 1
+values._LEAST_MEMORY = 1
 source.BLOCK = 1 << 18
 write = spill.Spill._write
 def killed(self):

@@ -416,7 +416,7 @@ SABOTEURS = (
     ),
     Saboteur(
         "passcode shown in a repr",
-        "settings.py",
+        "settings/who.py",
         "passcode: str = field(repr=False)",
         "passcode: str",
         ("tests/runs/test_bound.py::test_s15_the_passcode_is_in_no_text_of_the_credentials",),
