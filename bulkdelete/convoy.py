@@ -9,25 +9,18 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-import structlog
-
-from bulkdelete import library
-from bulkdelete.audience import Audience
-from bulkdelete.concluding import bug, concluded, disk_error, read, refusal
+from bulkdelete.carrying import carried, here
 from bulkdelete.core import fleet as fleets
-from bulkdelete.errors import BulkdeleteError
 from bulkdelete.events import Ended, Event
-from bulkdelete.intake import not_kept
 from bulkdelete.running import Brake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
+    from bulkdelete.carrying import Carry, Sight
     from bulkdelete.core.live import Answer
     from bulkdelete.core.report import Report
     from bulkdelete.mustering import Job, Mustered
-    from bulkdelete.starting import View
 
     Watch = Callable[["Sequence[Berth]"], Coroutine[Any, Any, None]]
     """Shows the progress of all until cancelled."""
@@ -38,12 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Berth:
-    """Where one job stands: not begun, sending while there is a `view`, or over for this time."""
+    """Where one job stands: not begun, sending while there is a `sight`, or over for this time."""
 
     job: "Job"
     report: "Report"
     over: bool
-    view: "View | None" = None
+    sight: "Sight | None" = None
 
     @property
     def account(self) -> str:
@@ -55,21 +48,24 @@ class Berth:
         """Name it in a word."""
         if self.over:
             return self.report.state
-        return "waiting" if self.view is None else self.view.look().state
+        return "waiting" if self.sight is None else self.sight.look().state
 
     def look(self) -> "Answer | None":
         """Say how far it is while it sends."""
-        return None if self.over or self.view is None else self.view.look()
+        return None if self.over or self.sight is None else self.sight.look()
 
 
 class Convoy:
-    """Sends what is to be sent, `at_once` jobs at a time."""
+    """Sends what is to be sent, `at_once` jobs at a time; `carry` sends one."""
 
-    def __init__(self, jobs: "Sequence[Mustered]", at_once: int, tell: "Tell") -> None:
+    def __init__(
+        self, jobs: "Sequence[Mustered]", at_once: int, tell: "Tell", carry: "Carry" = here
+    ) -> None:
         self.berths = [Berth(one.job, one.report, one.over) for one in jobs]
         self.signal: int | None = None
         self._at_once = at_once
         self._tell = tell
+        self._carry = carry
         self._brakes: dict[asyncio.Task[None], Brake] = {}
 
     async def sail(self, *, signals: bool) -> None:
@@ -128,54 +124,16 @@ class Convoy:
 
     async def _send(self, berth: Berth, brake: Brake) -> None:
         """Send one job; whatever comes of it is in its report."""
-        job = berth.job
-        structlog.contextvars.bind_contextvars(job=job.name)
 
         def tell(event: Event) -> None:
             if isinstance(event, Ended):
                 berth.report = event.report
-            self._tell(job.name, event)
+            self._tell(berth.job.name, event)
 
-        async def watch(view: "View") -> None:
-            berth.view = view
-            await asyncio.Event().wait()
+        def seen(sight: "Sight") -> None:
+            berth.sight = sight
 
-        before = berth.report
         try:
-            berth.report = await library.apply(
-                job.run.path,
-                settings=job.settings,
-                credentials=job.credentials,
-                audience=Audience(tell=tell, watch=(watch,), brake=brake),
-                input=not_kept(job.inputs),
-            )
-        except asyncio.CancelledError:
-            if berth.report is before:
-                berth.report = _read(job)
-        except Exception as error:  # noqa: BLE001 - one job's trouble is not the others'
-            if berth.report is before:
-                berth.report = _ended(job, _known(error))
+            berth.report = await carried(self._carry, berth.job, tell, seen, brake)
         finally:
             berth.over = True
-
-
-def _known(error: Exception) -> BulkdeleteError:
-    if isinstance(error, BulkdeleteError):
-        return error
-    return disk_error(error) if isinstance(error, OSError) else bug(error)
-
-
-def _read(job: "Job") -> "Report":
-    """Return the report of a job that was cut short before it began."""
-    try:
-        return read(job.run)
-    except (BulkdeleteError, OSError) as error:
-        return _ended(job, _known(error))
-
-
-def _ended(job: "Job", error: BulkdeleteError) -> "Report":
-    """Return the report of a job that could not begin."""
-    try:
-        return concluded(job.run, error)
-    except (BulkdeleteError, OSError):
-        return msgspec.structs.replace(refusal(error), run_id=job.name, run_dir=str(job.run.path))

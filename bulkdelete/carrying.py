@@ -1,0 +1,105 @@
+"""How one job of a fleet is sent: in this process, or wherever another carrier has it done.
+
+Whatever comes of it is told in its report: one job's trouble is not the others'.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import structlog
+
+from bulkdelete import library
+from bulkdelete.audience import Audience
+from bulkdelete.concluding import bug, concluded, disk_error, read, refusal
+from bulkdelete.errors import BulkdeleteError
+from bulkdelete.events import Ended, Event, Tell
+from bulkdelete.intake import not_kept
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bulkdelete.core.live import Answer
+    from bulkdelete.core.report import Report
+    from bulkdelete.mustering import Job
+    from bulkdelete.running import Brake
+    from bulkdelete.starting import View
+
+    class Sight(Protocol):
+        """What a display may look at while a job is sent."""
+
+        def look(self) -> Answer:
+            """Say how far it is."""
+            ...
+
+    Seen = Callable[[Sight], None]
+    """Is given something to look at, once there is."""
+
+    Carry = Callable[[Job, Tell, Seen, Brake], Awaitable[Report]]
+    """Sends a job, tells of it, and ends in order when the brake is pulled; returns its report."""
+
+
+async def here(job: "Job", tell: Tell, seen: "Seen", brake: "Brake") -> "Report":
+    """Send a job in this process."""
+
+    async def watch(view: "View") -> None:
+        seen(_Here(view))
+        await asyncio.Event().wait()
+
+    return await library.apply(
+        job.run.path,
+        settings=job.settings,
+        credentials=job.credentials,
+        audience=Audience(tell=tell, watch=(watch,), brake=brake),
+        input=not_kept(job.inputs),
+    )
+
+
+class _Here:
+    """A run of this process."""
+
+    def __init__(self, view: "View") -> None:
+        self._view = view
+
+    def look(self) -> "Answer":
+        return self._view.look()
+
+
+async def carried(carry: "Carry", job: "Job", tell: Tell, seen: "Seen", brake: "Brake") -> "Report":
+    """Have a job sent, and return its report, whatever came of it."""
+    structlog.contextvars.bind_contextvars(job=job.name)
+    told: list[Report] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Ended):
+            told.append(event.report)
+        tell(event)
+
+    try:
+        return await carry(job, hear, seen, brake)
+    except asyncio.CancelledError:
+        return told[-1] if told else _read(job)
+    except Exception as error:  # noqa: BLE001 - one job's trouble is not the others'
+        return told[-1] if told else ended(job, _known(error))
+
+
+def _known(error: Exception) -> BulkdeleteError:
+    if isinstance(error, BulkdeleteError):
+        return error
+    return disk_error(error) if isinstance(error, OSError) else bug(error)
+
+
+def _read(job: "Job") -> "Report":
+    """Return the report of a job that was cut short before it began."""
+    try:
+        return read(job.run)
+    except (BulkdeleteError, OSError) as error:
+        return ended(job, _known(error))
+
+
+def ended(job: "Job", error: BulkdeleteError) -> "Report":
+    """Return the report of a job that could not begin."""
+    try:
+        return concluded(job.run, error)
+    except (BulkdeleteError, OSError):
+        return msgspec.structs.replace(refusal(error), run_id=job.name, run_dir=str(job.run.path))
