@@ -23,7 +23,7 @@ FUZZ_SECONDS ?= 3600
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test conformance measure faults kills simulate proof microscope soak deploy-check large sabotage sabotage-quick lint cover check mutants format bench bench-quick bench-gate lock clean
+.PHONY: help run test conformance measure faults kills simulate proof microscope soak deploy-check large sabotage sabotage-quick lint cover check mutants format bench bench-quick bench-gate bench-lakes lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -141,6 +141,9 @@ cover: $(READY) ## every branch of the core is taken by the core's own tests
 	$(BIN)/coverage run -m pytest tests/core -q -n 2 --dist worksteal
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --include='bulkdelete/core/*,bulkdelete/targets/*' --fail-under=100
+
+bench-lakes: $(READY) ## 10 million IDs in 200 parts, planned by one process and by two workers, in turns
+	$(BIN)/python -m tests.lakes
 
 large: $(READY) ## a run of 100 million IDs: what status, report and audit of it cost
 	$(BIN)/python -m tests.large

@@ -199,11 +199,6 @@ def _place(where: str) -> source.Place:
 # --- the errands ---
 
 
-def sees(place: str) -> bool:
-    """Tell whether the directory is seen where this is done."""
-    return orders_at(Path(place)).exists()
-
-
 def meet(place: str, number: int) -> list[int]:
     """Count what meets the conditions in each part of a stretch."""
     return asyncio.run(_meet(read(orders_at(Path(place)), Orders), number))

@@ -54,7 +54,7 @@ _AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Hands:
     """Who does the work: `submit` gives a function and its words to one of `width` workers."""
 
     submit: Submit
@@ -68,19 +68,25 @@ class ApartError(Exception):
 
 
 async def sizes(wish: "Wish") -> list[int]:
-    """Return the size of each part, in bytes."""
+    """Return the size of each part, in bytes; raise what is wrong with the first of them."""
     few = asyncio.Semaphore(_AT_ONCE)
 
     async def size(place: source.Place) -> int:
         async with few:
             return (await source.facts(place)).size
 
-    return list(await asyncio.gather(*(size(part.path) for part in wish.parts)))
+    asked = (size(part.path) for part in wish.parts)
+    found = []
+    for one in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(one, BaseException):
+            raise one
+        found.append(one)
+    return found
 
 
-def pays(crew: Crew | None, found: "Sequence[int]") -> bool:
+def pays(hands: Hands | None, found: "Sequence[int]") -> bool:
     """Tell whether a list of parts of these sizes is for workers."""
-    return crew is not None and crew.width > 1 and len(found) > 1 and sum(found) >= crew.least
+    return hands is not None and hands.width > 1 and len(found) > 1 and sum(found) >= hands.least
 
 
 async def surveyed(
@@ -88,7 +94,7 @@ async def surveyed(
     key: bytes,
     now: float,
     found: "Sequence[int]",
-    crew: Crew,
+    hands: Hands,
     told: "Sketcher | None",
 ) -> Survey:
     """Have the list surveyed, in stretches; tell a sketcher of it.
@@ -100,7 +106,7 @@ async def surveyed(
     place = wish.scratch / "lake"
     files.make_private(place)
     try:
-        return await _Lake(wish, key, now, found, crew, place).surveyed(told)
+        return await _Lake(wish, key, now, found, hands, place).surveyed(told)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -114,15 +120,15 @@ class _Lake:
         key: bytes,
         now: float,
         found: "Sequence[int]",
-        crew: Crew,
+        hands: Hands,
         place: Path,
     ) -> None:
         self._wish = wish
         self._key = key
         self._now = now
-        self._crew = crew
+        self._hands = hands
         self._place = place
-        self._stretches = cut(found, crew.width * _EACH, crew.stretch)
+        self._stretches = cut(found, hands.width * _EACH, hands.stretch)
 
     async def surveyed(self, told: "Sketcher | None") -> Survey:
         first = await self._first_laid()
@@ -202,7 +208,7 @@ class _Lake:
         """Have one done; when its worker is lost, by another."""
         for _ in range(_TRIES):
             try:
-                return await self._crew.submit(errand, str(self._place), *words)
+                return await self._hands.submit(errand, str(self._place), *words)
             except InputError as error:
                 if error.code == "input_unreadable":
                     raise ApartError("a worker cannot read a part") from error
@@ -234,7 +240,7 @@ class _Lake:
                 kept = Kept(errands.runs_at(self._place, number, kind))
                 totals = [sum(two) for two in zip(totals, kept.counts(), strict=True)]
                 kept.close()
-            share = -(-sum(totals) // (self._crew.width * _EACH))
+            share = -(-sum(totals) // (self._hands.width * _EACH))
             groups = together(totals, max(1, min(most, share)))
             found += [(kind.value, one.start, one.stop) for one in groups]
         return found

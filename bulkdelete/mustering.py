@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.events import Event, Tell
+    from bulkdelete.lake import Hands
     from bulkdelete.wish import Wish
 
     Look = Callable[["Job", Tell], Awaitable[Report]]
@@ -241,9 +242,16 @@ class naming:  # noqa: N801 - a context manager, used like a function
 
 
 async def muster(
-    jobs: Sequence[Job], place: Path, order: Order, tell: "Callable[[str, Event], None]"
+    jobs: Sequence[Job],
+    place: Path,
+    order: Order,
+    tell: "Callable[[str, Event], None]",
+    hands: "Hands | None" = None,
 ) -> list[Mustered]:
-    """Plan all, or find their runs again; those that are refused say so in their place."""
+    """Plan all, or find their runs again; those that are refused say so in their place.
+
+    `hands` plan what is large, where there are some.
+    """
     begun = _begun(place, {job.name for job in jobs}, abandon=order.abandon)
     if begun and order.again:
         raise UsageError(
@@ -251,11 +259,8 @@ async def muster(
             f"this fleet is not finished ({', '.join(begun)}), so none of it is sent again",
             "run the same command without --again first, or give it up with --abandon",
         )
-    look = _bound if begun and not order.abandon else _chosen
-    return [
-        await _one(job, partial(look, order=order), partial(tell, job.name), begun=bool(begun))
-        for job in jobs
-    ]
+    look = partial(_bound if begun and not order.abandon else _chosen, order=order, hands=hands)
+    return [await _one(job, look, partial(tell, job.name), begun=bool(begun)) for job in jobs]
 
 
 def _begun(place: Path, names: set[str], *, abandon: bool) -> list[str]:
@@ -317,10 +322,10 @@ def refused(job: Job, error: BulkdeleteError, *, begun: bool) -> Mustered:
     return Mustered(job=job, report=report, error=error)
 
 
-async def _chosen(job: Job, tell: "Tell", *, order: Order) -> Report:
+async def _chosen(job: Job, tell: "Tell", *, order: Order, hands: "Hands | None") -> Report:
     """Find the run that goes on or is finished, or make a new one, as `run` does."""
     found = await choosing.choose(
-        Intake(job.inputs, job.settings, order.meant, job.past),
+        Intake(job.inputs, job.settings, order.meant, job.past, hands),
         tell,
         again=order.again,
         abandon=order.abandon,
@@ -329,9 +334,9 @@ async def _chosen(job: Job, tell: "Tell", *, order: Order) -> Report:
     return found if isinstance(found, Report) else read(found)
 
 
-async def _bound(job: Job, _: "Tell", *, order: Order) -> Report:
+async def _bound(job: Job, _: "Tell", *, order: Order, hands: "Hands | None") -> Report:
     """Find the run of a fleet that is not finished: it is as it was approved, or refused."""
-    intake = Intake(job.inputs, job.settings, order.meant, job.past)
+    intake = Intake(job.inputs, job.settings, order.meant, job.past, hands)
     try:
         wish = await intake.wish()
         if not job.run.exists():

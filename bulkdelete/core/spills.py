@@ -13,6 +13,7 @@ import operator
 import struct
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Protocol
 
 from bulkdelete.core.model import Kind
@@ -172,8 +173,11 @@ class Bits:
         if not marked.strip(b"\0"):
             return []
         word = int.from_bytes(marked, "little") >> (first & 7)
-        text = f"{word & ((1 << count) - 1):b}"[::-1]
-        return [place for place, bit in enumerate(text) if bit == "1"]
+        flags = f"{word & ((1 << count) - 1):b}".encode().translate(_FLAGS)
+        return list(compress(range(count), reversed(flags)))
+
+
+_FLAGS = bytes.maketrans(b"01", b"\0\1")
 
 
 class Repeats:

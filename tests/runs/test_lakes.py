@@ -1,9 +1,13 @@
 """Lists of many parts, planned by many workers: to the byte the plan that one process makes."""
 
 import asyncio
+import errno
 import gzip
+import pickle
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +17,35 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from bulkdelete import errands
 from bulkdelete.core.layout import Reading
+from bulkdelete.core.model import Kind
 from bulkdelete.core.selection import Condition, Selection
 from bulkdelete.core.shard import Shard
+from bulkdelete.errors import (
+    BulkdeleteError,
+    InputError,
+    IntegrityError,
+    Interrupted,
+    Stopped,
+    UsageError,
+)
 from bulkdelete.io import inflating, source
-from bulkdelete.lake import Crew
+from bulkdelete.lake import Hands
 from bulkdelete.planning import Planned, make_plan
 from bulkdelete.reading import Part
 from bulkdelete.targets.clevertap import CLEVERTAP
 from bulkdelete.wish import Wish
 
 
-def crew_of(pool: Executor, *, before: Callable[..., None] = lambda *_: None) -> Crew:
+def hands_of(pool: Executor, *, before: Callable[..., None] = lambda *_: None) -> Hands:
     """Have a pool do the work; `before` each errand something may be done to the list."""
 
     def submit(function: Callable[..., object], *words: object) -> Awaitable[Any]:
         before(function, *words)
         return asyncio.wrap_future(pool.submit(function, *words))
 
-    return Crew(submit, 2, least=0, stretch=1)
+    return Hands(submit, 2, least=0, stretch=1)
 
 
 @pytest.fixture
@@ -57,14 +71,14 @@ def wished(paths: list[Path], **more: Any) -> Wish:  # noqa: ANN401 - settings o
     )
 
 
-async def planned(wish: Wish, crew: Crew | None = None) -> Planned:
+async def planned(wish: Wish, hands: Hands | None = None) -> Planned:
     """Make the plan, under a key and at a time that are always the same."""
-    return await make_plan(wish, b"k" * 32, tool="test", created=1e9, crew=crew)
+    return await make_plan(wish, b"k" * 32, tool="test", created=1e9, hands=hands)
 
 
-async def check_same(wish: Wish, crew: Crew) -> Planned:
+async def check_same(wish: Wish, hands: Hands) -> Planned:
     """Hold the plan of many against that of one."""
-    one, many = await planned(wish), await planned(wish, crew)
+    one, many = await planned(wish), await planned(wish, hands)
     assert many.plan == one.plan
     assert many.plan.encode() == one.plan.encode()
     assert many.sections == one.sections
@@ -124,7 +138,7 @@ def written(place: Path, lists: list[list[tuple[str, str, str]]]) -> list[Path]:
     st.integers(1, 7),
 )
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_many_workers_make_the_plan_that_one_process_makes(  # noqa: PLR0917 - all that is drawn
     tmp_path_factory: pytest.TempPathFactory,
@@ -154,5 +168,201 @@ async def test_many_workers_make_the_plan_that_one_process_makes(  # noqa: PLR09
     with pytest.MonkeyPatch.context() as patch:
         for module in (source, inflating):
             patch.setattr(module, "BLOCK", 256)
-        await check_same(wish, crew_of(pool))
+        await check_same(wish, hands_of(pool))
     assert not (place / "lake").exists()
+
+
+def listed(place: Path, parts: int = 6, each: int = 30) -> list[Path]:
+    """Write parts of one column, with repetitions over the seams."""
+    paths = []
+    for number in range(parts):
+        ids = [f"user-{one:05}" for one in range(number * (each - 5), (number + 1) * each)]
+        path = place / f"{number}.csv"
+        path.write_text("identity\n" + "".join(f"{one}\n" for one in ids))
+        paths.append(path)
+    return paths
+
+
+BROKEN = {
+    "an open quote": 'identity\nuser-1\n"user-2\n',
+    "another kind": "guid\n0123456789abcdef0123456789abcdef\n",
+    "no column": "a,b\n1,2\n",
+    "an outcome file": (
+        "identity,reason,bulkdelete_outcome\nuser-1,vip,protected until 2000000000\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+async def test_a_part_is_refused_in_the_words_of_one_process(
+    tmp_path: Path, pool: Executor, what: str
+) -> None:
+    """The first that is wrong in the order of the list, however many are, and whoever met it."""
+    paths = listed(tmp_path)
+    for number in (4, 2):
+        paths[number].write_text(BROKEN[what])
+    paths[5].write_text(BROKEN["an open quote"])
+    said = []
+    for hands in (None, hands_of(pool)):
+        with pytest.raises(BulkdeleteError) as caught:
+            await planned(wished(paths), hands)
+        error = caught.value
+        said.append((type(error), error.code, str(error), error.hint))
+    assert said[0] == said[1]
+    assert "2.csv" in said[0][2]
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize("errand", [errands.find, errands.survey])
+async def test_i14_a_list_that_changes_between_the_passes_of_many(
+    tmp_path: Path, pool: Executor, errand: object
+) -> None:
+    """What was found of one content does not hold for another: no plan."""
+    paths = listed(tmp_path)
+
+    def change(function: object, *_: object) -> None:
+        if function is errand:
+            paths[3].write_text("identity\nsomebody-else\n")
+
+    with pytest.raises(IntegrityError, match=r"3\.csv changed while it was read") as caught:
+        await planned(wished(paths), hands_of(pool, before=change))
+    assert (caught.value.code, caught.value.exit) == ("input_changed", 6)
+    assert not (tmp_path / "lake").exists()
+
+
+async def test_what_a_lost_worker_was_at_is_done_again(tmp_path: Path, pool: Executor) -> None:
+    """Each errand is lost once, before it or after it was done: nothing tells."""
+    paths = listed(tmp_path)
+    lost: set[tuple[object, ...]] = set()
+
+    def submit(function: Callable[..., object], *words: object) -> Awaitable[Any]:
+        return asyncio.wrap_future(pool.submit(_lossy, function, *words))
+
+    def _lossy(function: Callable[..., object], *words: object) -> object:
+        if (function, words) in lost:
+            return function(*words)
+        lost.add((function, words))
+        if len(lost) % 2:
+            function(*words)
+        raise RuntimeError("the worker is gone")
+
+    await check_same(wished(paths), Hands(submit, 2, least=0, stretch=1))
+    assert {function for function, *_ in lost} == {errands.take, errands.find, errands.survey}
+
+
+async def test_workers_that_are_lost_again_and_again_stop_it(tmp_path: Path) -> None:
+    """It may be what they do that ends them."""
+
+    async def submit(*_: object) -> None:
+        raise RuntimeError("the worker is gone")
+
+    with pytest.raises(Stopped, match=r"lost over the plan, 3 times \(RuntimeError\)") as caught:
+        await planned(wished(listed(tmp_path)), Hands(submit, 2, least=0, stretch=1))
+    assert (caught.value.code, caught.value.exit) == ("workers_lost", 75)
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [FileNotFoundError(2, "No such file"), InputError("input_unreadable", "cannot be read")],
+    ids=["directory", "part"],
+)
+async def test_workers_that_see_another_disk_leave_it_to_one_process(
+    tmp_path: Path, error: Exception
+) -> None:
+    """It is planned all the same, and said by whom."""
+
+    async def submit(*_: object) -> None:
+        raise error
+
+    wish = wished(listed(tmp_path))
+    one, many = await planned(wish), await planned(wish, Hands(submit, 2, least=0, stretch=1))
+    assert (many.plan, many.sections, many.sketch) == (one.plan, one.sections, one.sketch)
+    *notes, last = many.findings.notes
+    assert notes == one.findings.notes
+    assert last.startswith("this was planned by one process: ")
+
+
+async def test_d1_a_full_disk_of_a_worker_is_a_full_disk(tmp_path: Path) -> None:
+    """Nobody tries again where there is no room."""
+
+    async def submit(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        await planned(wished(listed(tmp_path)), Hands(submit, 2, least=0, stretch=1))
+    assert not (tmp_path / "lake").exists()
+
+
+async def test_hashes_of_two_sorts_are_not_compared(
+    tmp_path: Path, pool: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker without the extra `speed`, or of another version, would let repetitions through."""
+    versions = iter(f"1.{number}" for number in range(99))
+    made = errands.Census
+
+    def census(**said: Any) -> errands.Census:  # noqa: ANN401 - the fields of it
+        return made(**said | {"made_by": next(versions)})
+
+    monkeypatch.setattr(errands, "Census", census)
+    with pytest.raises(UsageError, match="other versions"):
+        await planned(wished(listed(tmp_path)), hands_of(pool))
+
+
+async def test_s15_what_workers_share_holds_no_id_and_no_key(
+    tmp_path: Path, pool: Executor
+) -> None:
+    """In a directory for nobody else; what they are told in words is a place and numbers."""
+    paths = listed(tmp_path)
+    place = tmp_path / "lake"
+    told: list[object] = []
+    names: set[str] = set()
+
+    def look(_: object, *words: object) -> None:
+        told.extend(words)
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+        for one in place.iterdir():
+            with suppress(FileNotFoundError):  # it has its name now
+                assert stat.S_IMODE(one.stat().st_mode) == 0o600
+                content = one.read_bytes()
+                assert b"user-0" not in content
+                assert b"k" * 16 not in content
+                names.add(one.name.partition("-")[0])
+
+    await planned(wished(paths), hands_of(pool, before=look))
+    assert {"orders", "census", "runs", "found", "repeats", "totals"} <= names
+    assert {type(one) for one in told} == {str, int}
+    assert {one for one in told if isinstance(one, str)} == {str(place), Kind.IDENTITY}
+
+
+async def test_a_small_list_is_planned_where_it_is(tmp_path: Path) -> None:
+    """So is one of a single part, and any where there is one worker."""
+
+    def submit(*_: object) -> Awaitable[Any]:
+        raise AssertionError("nobody is asked")
+
+    paths = listed(tmp_path)
+    whole = sum(path.stat().st_size for path in paths)
+    for some, hands in (
+        (paths, Hands(submit, 2)),
+        (paths, Hands(submit, 2, least=whole + 1)),
+        (paths, Hands(submit, 1, least=0)),
+        (paths[:1], Hands(submit, 2, least=0)),
+    ):
+        await check_same(wished(some), hands)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("code", "a message", "a hint", where="a.csv:3"),
+        Stopped("code", "a message", "a hint"),
+        Interrupted(2, "a message", "a hint"),
+    ],
+)
+def test_an_error_comes_whole_from_another_process(error: BulkdeleteError) -> None:
+    """Its code, its hint and its place are those of the one who met it."""
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - of one line above
+    assert type(again) is type(error)
+    assert (str(again), again.exit) == (str(error), error.exit)
+    assert vars(again) == vars(error)
