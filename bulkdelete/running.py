@@ -22,8 +22,8 @@ from bulkdelete.errors import IntegrityError, Stopped
 from bulkdelete.io import live
 from bulkdelete.io.client import Client
 from bulkdelete.io.journal import LogFile
-from bulkdelete.io.leased import shared
 from bulkdelete.io.rundir import machine_tag
+from bulkdelete.io.shared import shared
 from bulkdelete.io.source import fingerprint
 from bulkdelete.reading import check_unchanged, planned_chunks, starting_mark
 from bulkdelete.starting import Start

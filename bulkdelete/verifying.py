@@ -42,8 +42,8 @@ from bulkdelete.errors import IntegrityError, ServerError, Stopped, UsageError
 from bulkdelete.fates import fates
 from bulkdelete.io.client import Client
 from bulkdelete.io.journal import Journal, LogFile
-from bulkdelete.io.leased import shared
 from bulkdelete.io.pacing import Pacer
+from bulkdelete.io.shared import shared
 from bulkdelete.reading import check_unchanged
 from bulkdelete.reporting import day
 from bulkdelete.starting import other_target

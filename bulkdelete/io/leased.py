@@ -21,13 +21,14 @@ import structlog
 from bulkdelete.core.keeper import Keeper, code_word, passes, unfit
 from bulkdelete.core.leases import Ask, Book, Terms, Told
 from bulkdelete.errors import Stopped, UsageError
-from bulkdelete.io.slots import KernelSlots, Lease
+from bulkdelete.io.slots import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
     from types import TracebackType
 
     from redis.asyncio import Redis
+
 
 ANSWER_SECONDS = 2.0
 """How long Redis may take to connect, and to answer, before it counts as lost."""
@@ -62,15 +63,6 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def now() -> float:
     """Return seconds that go on while the machine sleeps, where the system has such a clock."""
     return time.clock_gettime(_CLOCK)
-
-
-def shared(
-    keeper: Keeper | None, host: str, account: str, count: int
-) -> "KernelSlots | LeasedSlots":
-    """Return the account's slots: those of this machine, or those that a Redis keeps."""
-    if keeper is None:
-        return KernelSlots(host, account, count)
-    return LeasedSlots(keeper, host, account, count, TERMS)
 
 
 def key_of(host: str, account: str) -> str:

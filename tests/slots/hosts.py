@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bulkdelete.emulator import EmulatorConfig, RunningEmulator, running
+from bulkdelete.io.slots import directory
 from tests.bench.share import ACCOUNT, FAIR, PASSCODE, Shared, shared
 from tests.conftest import Program
 from tests.faults.namespace import Enclosed, Namespace
@@ -64,7 +65,9 @@ class Sight:
         """Run the program on a host, on a list of its own, an ID a request."""
         place = self.place / f"host-{host}"
         place.mkdir(exist_ok=True)
-        program = Enclosed(place, network=self.hosts[host])
+        locks = place / "locks"  # a machine has its own, and what is tried is what the Redis keeps
+        locks.mkdir(exist_ok=True)
+        program = Enclosed(place, network=self.hosts[host], files={str(directory()): locks})
         program.url = f"http://127.0.0.1:{port}"
         program.env |= {"CLEVERTAP_ACCOUNT_ID": ACCOUNT, "CLEVERTAP_PASSCODE": PASSCODE}
         program.env["BULKDELETE_SLOTS"] = self.redis.url

@@ -1,10 +1,12 @@
 """Fleets whose jobs lease their slots from a real Redis: many lists, one account, one cap."""
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from bulkdelete.io.slots import directory
 from tests.conftest import PASSCODE, Emulate, Program, times_acted
 from tests.slots.server import RedisServer
 
@@ -13,6 +15,18 @@ pytestmark = pytest.mark.redis
 ACCOUNT = "ONE"
 JOBS = 3
 SLOTS = 3
+
+
+@dataclass
+class Machine(Program):
+    """The program where kernel locks are its own, as on another machine."""
+
+    locks: Path = Path()
+
+    def words(self, *words: object) -> list[str]:
+        """Return the command line."""
+        lay = f"mount --bind '{self.locks}' {directory()} && exec \"$@\""
+        return ["unshare", "--mount", "sh", "-c", lay, "sh", *super().words(*words)]
 
 
 class Fleets:
@@ -43,9 +57,13 @@ class Fleets:
         self._program.write(f"{name}.toml", *lines)
 
     async def start(self, name: str) -> asyncio.subprocess.Process:
-        """Send one."""
-        place = ("--endpoint", self._program.url, "--yes", "--json")
-        return await self._program.start("fleet", f"{name}.toml", *place)
+        """Send one, from a machine of its own."""
+        program = self._program
+        locks = program.place / f"{name}-locks"
+        locks.mkdir(exist_ok=True)
+        machine = Machine(program.place, program.url, program.env, cold=True, locks=locks)
+        said = ("--endpoint", program.url, "--yes", "--json")
+        return await machine.start("fleet", f"{name}.toml", *said)
 
     async def ended(self, process: asyncio.subprocess.Process) -> tuple[int | None, str]:
         """Wait for its end; return its code and all that it said."""
