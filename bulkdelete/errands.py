@@ -7,7 +7,7 @@ over a network. Whatever is done again comes out the same: what was lost is done
 
 import asyncio
 from array import array
-from contextlib import ExitStack, aclosing, closing
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -313,15 +313,18 @@ def find(place: str, kind: str, start: int, stop: int) -> None:
     """Look through some ranges of hashes of all stretches: which IDs repeat an earlier one."""
     where = Path(place)
     orders = read(orders_at(where), Orders)
-    # The seed is not needed any more: what looks for repetitions only compares.
-    finder = entries_of(0, None).finder()
-    found = []
-    for number in range(len(orders.stretches)):
-        numbers = array("Q")
-        with closing(Kept(runs_at(where, number, Kind(kind)))) as kept:
-            for piece in kept.pieces(range(start, stop)):
+    ranges, found = range(start, stop), []
+    with ExitStack() as stack:
+        spills = [Kept(runs_at(where, n, Kind(kind))) for n in range(len(orders.stretches))]
+        for kept in spills:
+            stack.callback(kept.close)
+        # The seed is not needed any more: what looks for repetitions only compares.
+        finder = entries_of(0, None).finder(sum(kept.count(ranges) for kept in spills))
+        for kept in spills:
+            numbers = array("Q")
+            for piece in kept.pieces(ranges):
                 numbers.extend(finder.repeats(piece))
-        found.append(numbers.tobytes())
+            found.append(numbers.tobytes())
     write(found_at(where, Kind(kind), start), found)
 
 

@@ -55,14 +55,15 @@ class ArrayEntries:
         made = made[np.argsort(ranges, kind="stable")]
         return Run(made.tobytes(), np.bincount(ranges, minlength=RANGES).tolist())
 
-    def finder(self) -> Finder:
-        """Return what looks for repetitions in some ranges, run by run."""
-        return _TableFinder()
+    def finder(self, count: int) -> Finder:
+        """Return what looks for repetitions in ranges of so many entries, run by run."""
+        return _TableFinder(count)
 
 
 class _TableFinder:
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
         self._table = HashTable()
+        self._table.reserve(count)
 
     def repeats(self, entries: bytes) -> "Sequence[int]":
         """Take entries; return the numbers of those whose hash was there before."""

@@ -62,8 +62,8 @@ class Entries(Protocol):
         """Return the run of what was taken; nothing is left."""
         ...
 
-    def finder(self) -> Finder:
-        """Return what looks for repetitions in some ranges, run by run."""
+    def finder(self, count: int) -> Finder:
+        """Return what looks for repetitions in ranges of so many entries, run by run."""
         ...
 
 
@@ -98,8 +98,8 @@ class PlainEntries:
         self._count = 0
         return Run(b"".join(parts), [len(one) // ENTRY.size for one in parts])
 
-    def finder(self) -> Finder:
-        """Return what looks for repetitions in some ranges, run by run."""
+    def finder(self, count: int) -> Finder:  # noqa: ARG002 - a set grows by itself
+        """Return what looks for repetitions in ranges of so many entries, run by run."""
         return _SetFinder()
 
 

@@ -89,7 +89,7 @@ class Spill:
         self._write()
         totals = [sum(one) for one in zip(*map(_counts, self._runs), strict=True)]
         for ranges in together(totals, self._memory // self._entries.weight):
-            finder = self._entries.finder()
+            finder = self._entries.finder(sum(totals[ranges.start : ranges.stop]))
             for run in self._runs:
                 for piece in _pieces(self._file, *run.span(ranges)):
                     found.mark(finder.repeats(piece))
@@ -144,6 +144,10 @@ class Kept:
         return [
             sum(starts[one + 1] - starts[one] for starts in self._starts) for one in range(RANGES)
         ]
+
+    def count(self, ranges: range) -> int:
+        """Return how many entries neighbouring ranges hold."""
+        return sum(starts[ranges.stop] - starts[ranges.start] for starts in self._starts)
 
     def pieces(self, ranges: range) -> "Iterator[bytes]":
         """Yield the entries of neighbouring ranges, run after run."""

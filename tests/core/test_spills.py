@@ -40,7 +40,7 @@ def found(entries: Entries, runs: list[Run], most: int) -> list[int]:
     numbers: list[int] = []
     totals = [sum(one) for one in zip(*(run.counts for run in runs), strict=True)]
     for ranges in together(totals, most):
-        finder = entries.finder()
+        finder = entries.finder(sum(totals[ranges.start : ranges.stop]))
         for run in runs:
             starts = [*accumulate(run.counts, initial=0)]
             start, end = starts[ranges.start], starts[ranges.stop]
