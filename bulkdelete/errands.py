@@ -261,7 +261,7 @@ class _First:
             for spill in self._spills.values():
                 spill.keep()
         return Census(
-            made_by=f"{__version__} {type(entries).__name__}",
+            made_by=made_by(),
             sums=tuple(one.facts.sha256 for one in walk.met),
             numbers=tuple(numbers.get(part, dict.fromkeys(Kind, 0)) for part in parts),
             protected=tuple(map(self._bits, protected)),
@@ -299,6 +299,11 @@ class _First:
             bits.mark(numbers)
             found[kind] = bytes(bits)
         return found
+
+
+def made_by() -> str:
+    """Say by which version and which hash entries are made here."""
+    return f"{__version__} {type(entries_of(0, None)).__name__}"
 
 
 def selector_of(orders: Orders, met: int, passed: int) -> Selector | None:

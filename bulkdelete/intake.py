@@ -21,7 +21,7 @@ from bulkdelete.core.urls import MASK, Url, url_of
 from bulkdelete.errors import BulkdeleteError, UsageError
 from bulkdelete.io import files, source
 from bulkdelete.io.rundir import Draft, RunDir
-from bulkdelete.lake import Hands
+from bulkdelete.lake import Hire
 from bulkdelete.past import Archive, Past
 from bulkdelete.planning import Planned
 from bulkdelete.reading import STDIN, Part, sum_of
@@ -50,7 +50,7 @@ class Intake:
         settings: Settings,
         meant: Meant,
         past: Past | None = None,
-        hands: Hands | None = None,
+        hire: Hire | None = None,
     ) -> None:
         if not inputs:
             raise UsageError("input_missing", "no input was named", "bulkdelete plan FILE")
@@ -60,7 +60,7 @@ class Intake:
         self.past = past or Past(settings, Archive(settings.runs_dir))
         self.draft = Draft(_runs_place(settings), settings.key_file)
         self._inputs = inputs
-        self._hands = hands
+        self._hire = hire
         self.sums: tuple[str, ...] = ()
         self.passed: list[Path] = []
 
@@ -124,7 +124,7 @@ class Intake:
         """Make the plan, in memory."""
         began = time.monotonic()
         made = await planning.make_plan(
-            wish, self.draft.key, tool=__version__, created=time.time(), hands=self._hands
+            wish, self.draft.key, tool=__version__, created=time.time(), hire=self._hire
         )
         plan = msgspec.structs.replace(made.plan, seconds=round(time.monotonic() - began, 3))
         return Planned(plan, made.sections, made.findings, made.sketch)

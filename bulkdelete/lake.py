@@ -11,6 +11,7 @@ import asyncio
 import secrets
 import shutil
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,8 +60,15 @@ class Hands:
 
     submit: Submit
     width: int
-    least: int = LEAST
     stretch: int = _STRETCH
+
+
+@dataclass(frozen=True, slots=True)
+class Hire:
+    """How workers are come to, who are not asked for less than a list of `least` bytes."""
+
+    hands: Callable[[], AbstractAsyncContextManager[Hands]]
+    least: int = LEAST
 
 
 class ApartError(Exception):
@@ -84,9 +92,9 @@ async def sizes(wish: "Wish") -> list[int]:
     return found
 
 
-def pays(hands: Hands | None, found: "Sequence[int]") -> bool:
+def pays(hire: Hire, found: "Sequence[int]") -> bool:
     """Tell whether a list of parts of these sizes is for workers."""
-    return hands is not None and hands.width > 1 and len(found) > 1 and sum(found) >= hands.least
+    return len(found) > 1 and sum(found) >= hire.least
 
 
 async def surveyed(
@@ -94,7 +102,7 @@ async def surveyed(
     key: bytes,
     now: float,
     found: "Sequence[int]",
-    hands: Hands,
+    hire: Hire,
     told: "Sketcher | None",
 ) -> Survey:
     """Have the list surveyed, in stretches; tell a sketcher of it.
@@ -104,11 +112,14 @@ async def surveyed(
     if wish.scratch is None:
         raise ApartError("there is no directory for it")
     place = wish.scratch / "lake"
-    files.make_private(place)
-    try:
-        return await _Lake(wish, key, now, found, hands, place).surveyed(told)
-    finally:
-        _remove(place)
+    async with hire.hands() as hands:
+        if hands.width == 1:
+            raise ApartError("there is one worker only")
+        files.make_private(place)
+        try:
+            return await _Lake(wish, key, now, found, hands, place).surveyed(told)
+        finally:
+            _remove(place)
 
 
 def _remove(place: Path) -> None:
@@ -312,10 +323,10 @@ def _planned(census: Census, out: "dict[Kind, Bits]") -> list[dict[Kind, int]]:
 
 def _check_alike(censuses: "Sequence[Census]") -> None:
     """Refuse hashes of two sorts: equal IDs would not meet."""
-    if len({census.made_by for census in censuses}) > 1:
+    if {census.made_by for census in censuses} != {errands.made_by()}:
         raise UsageError(
             "workers_differ",
-            "the workers have other versions of bulkdelete, or not the same extras; nothing was "
-            "sent",
-            "install the same on all of them (with the extra `speed`, or without it)",
+            "a worker has another version of bulkdelete than this process, or not the same extras; "
+            "nothing was sent",
+            "install the same everywhere (with the extra `speed`, or without it)",
         )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.events import Event, Tell
-    from bulkdelete.lake import Hands
+    from bulkdelete.lake import Hire
     from bulkdelete.wish import Wish
 
     Look = Callable[["Job", Tell], Awaitable[Report]]
@@ -246,11 +246,11 @@ async def muster(
     place: Path,
     order: Order,
     tell: "Callable[[str, Event], None]",
-    hands: "Hands | None" = None,
+    hire: "Hire | None" = None,
 ) -> list[Mustered]:
     """Plan all, or find their runs again; those that are refused say so in their place.
 
-    `hands` plan what is large, where there are some.
+    `hire` brings workers, who plan what is large.
     """
     begun = _begun(place, {job.name for job in jobs}, abandon=order.abandon)
     if begun and order.again:
@@ -259,7 +259,7 @@ async def muster(
             f"this fleet is not finished ({', '.join(begun)}), so none of it is sent again",
             "run the same command without --again first, or give it up with --abandon",
         )
-    look = partial(_bound if begun and not order.abandon else _chosen, order=order, hands=hands)
+    look = partial(_bound if begun and not order.abandon else _chosen, order=order, hire=hire)
     return [await _one(job, look, partial(tell, job.name), begun=bool(begun)) for job in jobs]
 
 
@@ -322,10 +322,10 @@ def refused(job: Job, error: BulkdeleteError, *, begun: bool) -> Mustered:
     return Mustered(job=job, report=report, error=error)
 
 
-async def _chosen(job: Job, tell: "Tell", *, order: Order, hands: "Hands | None") -> Report:
+async def _chosen(job: Job, tell: "Tell", *, order: Order, hire: "Hire | None") -> Report:
     """Find the run that goes on or is finished, or make a new one, as `run` does."""
     found = await choosing.choose(
-        Intake(job.inputs, job.settings, order.meant, job.past, hands),
+        Intake(job.inputs, job.settings, order.meant, job.past, hire),
         tell,
         again=order.again,
         abandon=order.abandon,
@@ -334,9 +334,9 @@ async def _chosen(job: Job, tell: "Tell", *, order: Order, hands: "Hands | None"
     return found if isinstance(found, Report) else read(found)
 
 
-async def _bound(job: Job, _: "Tell", *, order: Order, hands: "Hands | None") -> Report:
+async def _bound(job: Job, _: "Tell", *, order: Order, hire: "Hire | None") -> Report:
     """Find the run of a fleet that is not finished: it is as it was approved, or refused."""
-    intake = Intake(job.inputs, job.settings, order.meant, job.past, hands)
+    intake = Intake(job.inputs, job.settings, order.meant, job.past, hire)
     try:
         wish = await intake.wish()
         if not job.run.exists():

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bulkdelete.core.identities import ProtectRules
     from bulkdelete.core.layout import Reading
     from bulkdelete.core.sketch import Sketch, Sketcher
-    from bulkdelete.lake import Hands
+    from bulkdelete.lake import Hire
     from bulkdelete.walking import Laid, Met, Step
 
 _LARGE = 4 << 20
@@ -68,20 +68,20 @@ class _Order:
 
 
 async def make_plan(
-    wish: Wish, key: bytes, *, tool: str, created: float, hands: "Hands | None" = None
+    wish: Wish, key: bytes, *, tool: str, created: float, hire: "Hire | None" = None
 ) -> Planned:
     """Read the input and make the plan; UsageError or InputError when it cannot be.
 
     Read once, or twice when its IDs do not fit into memory. `key` is the run's; `created` a time of
-    day in seconds. `hands` go through a list of many parts where that pays.
+    day in seconds. `hire` brings workers, who go through a list of many parts where that pays.
     """
     order = _Order(wish, key, *await protect_rules(wish.protect, wish.reading.names), tool, created)
     found = await lake.sizes(wish)
-    if hands is None or not lake.pays(hands, found):
+    if hire is None or not lake.pays(hire, found):
         return await _planned_here(order, sum(found))
     sketcher = sketcher_of(wish.sketch_seed)
     try:
-        survey = await lake.surveyed(wish, key, created, found, hands, sketcher)
+        survey = await lake.surveyed(wish, key, created, found, hire, sketcher)
     except lake.ApartError as error:
         made = await _planned_here(order, sum(found))
         made.findings.notes.append(f"this was planned by one process: {error}")

@@ -16,12 +16,13 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from bulkdelete.core.layout import Reading
-from bulkdelete.lake import Hands
+from bulkdelete.lake import Hands, Hire
 from bulkdelete.planning import make_plan
 from bulkdelete.reading import Part
 from bulkdelete.targets.clevertap import CLEVERTAP
@@ -110,8 +111,9 @@ async def _plan(workers: int, paths: list[Path], memory: int, stretch: int) -> d
         made = await make_plan(wish, bytes(32), tool="t", created=0.0)
     else:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            hands = Hands(_submitting(pool), workers, *((0, stretch) if stretch else ()))
-            made = await make_plan(wish, bytes(32), tool="t", created=0.0, hands=hands)
+            hands = Hands(_submitting(pool), workers, *((stretch,) if stretch else ()))
+            hire = Hire(lambda: nullcontext(hands), 0)
+            made = await make_plan(wish, bytes(32), tool="t", created=0.0, hire=hire)
     seconds = time.monotonic() - began
     mine, theirs = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
