@@ -52,11 +52,16 @@ class Backlog:
         self._stopped = False
         self._canary = True
         self._waiters: dict[asyncio.Future[None], None] = {}  # in the order of their coming
+        self._offering: asyncio.Future[None] | None = None
 
     async def offer(self, job: Job) -> None:
-        """Add a fresh job; waits while the queue is full."""
-        while len(self._fresh) >= self._room and not self._stopped:
-            await self._wait(None)
+        """Add a fresh job; waits while the queue is full, and then until half of it was taken.
+
+        One at a time: who makes the jobs does not come for each of them.
+        """
+        if len(self._fresh) >= self._room and not self._stopped:
+            self._offering = asyncio.get_running_loop().create_future()
+            await self._offering
         self._fresh.append(job)
         self._wake()
 
@@ -68,6 +73,7 @@ class Backlog:
     def stop(self) -> None:
         """Give out nothing more."""
         self._stopped = True
+        self._make_room()
         self._wake()
 
     def open_up(self) -> None:
@@ -83,7 +89,7 @@ class Backlog:
     def resize(self, room: int) -> None:
         """Hold so many fresh jobs at most."""
         self._room = room
-        self._wake()
+        self._make_room()
 
     def put_back(self, *jobs: Job) -> None:
         """Put jobs before all others."""
@@ -141,9 +147,16 @@ class Backlog:
             job = heapq.heappop(self._delayed)[2]
         elif self._fresh and not (self._canary and self._delayed):
             job = self._fresh.popleft()
-            self._wake()
+            self._make_room()
         self._taken += job is not None
         return job
+
+    def _make_room(self) -> None:
+        """Go on with who offers, where half of the queue is empty."""
+        enough = 2 * len(self._fresh) <= self._room or self._stopped
+        if self._offering is not None and enough:
+            _ring(self._offering)
+            self._offering = None
 
     async def _wait(self, due: float | None) -> None:
         loop = asyncio.get_running_loop()
@@ -158,6 +171,8 @@ class Backlog:
                 timer.cancel()
 
     def _wake(self) -> None:
+        if not self._waiters:  # nearly always: all are at work
+            return
         waiters, self._waiters = self._waiters, {}
         for future in waiters:
             _ring(future)

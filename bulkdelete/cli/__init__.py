@@ -1,5 +1,6 @@
 """The command line: argv, environment and TOML in, exit code out. Imports happen where needed."""
 
+import gc
 import os
 import signal
 import sys
@@ -13,6 +14,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     if os.getpid() == 1:
         hear_signals()
+    # What is imported is no garbage, and each look for some walks through all of it.
+    gc.set_threshold(50_000, 20, 20)
     from bulkdelete.cli import commands  # takes a while: signals are heard by then
 
     words = list(sys.argv[1:] if argv is None else argv)

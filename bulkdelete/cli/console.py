@@ -171,9 +171,8 @@ async def _interruptible(
 
 def run_loop(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop when it is installed."""
-    # Hardly a cycle is made here, and each look for them walks through all that was imported.
+    # Hardly a cycle is made here, and no look for them need walk through all that was imported.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
     # The journal's thread comes back from the disk while this one is busy: let it in sooner.
     sys.setswitchinterval(0.0005)
     try:

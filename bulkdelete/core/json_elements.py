@@ -4,11 +4,15 @@
 """
 
 import re
+from functools import cached_property
 from itertools import accumulate
 from operator import itemgetter, sub
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEPTH = 16
 """How deep an element may be nested."""
@@ -19,6 +23,18 @@ RECORDS = "records"
 # Nothing is tried again: hostile bytes must not make it slow. Groups are repeated in an atomic
 # group, for Python before 3.11.5 loses its place in a group that is repeated possessively.
 _SPACE = rb"[ \t\r\n]*+"
+
+
+class Late:
+    """A pattern that is compiled when it is first used: all of these take 10 ms of each start."""
+
+    def __init__(self, pattern: bytes) -> None:
+        self.pattern = pattern
+
+    @cached_property
+    def match(self) -> "Callable[..., re.Match[bytes] | None]":
+        """What the compiled pattern's own `match` is."""
+        return re.compile(self.pattern, re.DOTALL).match
 
 
 def _many(one: bytes) -> bytes:
@@ -40,8 +56,8 @@ _MEMBER = _STRING + _SPACE + rb":" + _SPACE + _VALUE + _SPACE
 _NAME = RECORDS.encode()
 # A member beside the records has surely another name: also where letters are spelled as escapes.
 _BESIDE = rb'(?!"' + _NAME + rb'"|"' + _many(rb'[^"\\]++|\\[^u]') + rb"\\u)" + _MEMBER
-ELEMENT = re.compile(rb"(" + _VALUE + rb")" + _SPACE + rb"([,\]])", re.DOTALL)
-OPENING = re.compile(
+ELEMENT = Late(rb"(" + _VALUE + rb")" + _SPACE + rb"([,\]])")
+OPENING = Late(
     rb"\[|\{"
     + _SPACE
     + _many(_BESIDE + rb"," + _SPACE)
@@ -51,15 +67,14 @@ OPENING = re.compile(
     + _SPACE
     + rb":"
     + _SPACE
-    + rb"\[",
-    re.DOTALL,
+    + rb"\["
 )
-CLOSING = re.compile(_many(rb"," + _SPACE + _BESIDE) + rb"\}", re.DOTALL)
+CLOSING = Late(_many(rb"," + _SPACE + _BESIDE) + rb"\}")
 _BLANK = re.compile(_SPACE)
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
 _TRIES = 3
 _FAILURES = (msgspec.MsgspecError, ValueError, RecursionError)
-_EMPTY = re.compile(
+_EMPTY = Late(
     _SPACE
     + rb"(?:\["
     + _SPACE
@@ -71,8 +86,7 @@ _EMPTY = re.compile(
     + CLOSING.pattern
     + rb")"
     + _SPACE
-    + rb"\Z",
-    re.DOTALL,
+    + rb"\Z"
 )
 
 
