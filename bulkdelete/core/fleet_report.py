@@ -1,13 +1,10 @@
 """How a fleet stands, as data: one balance over its jobs, one state, one exit code."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-
-import msgspec
 
 from bulkdelete.core.fleet import SCHEMA
 from bulkdelete.core.model import Balance
-from bulkdelete.core.report import Reason, Report, as_dict, request_counts
+from bulkdelete.core.report import PLANNED, Reason, Report, Sums, added, as_dict, request_counts
 
 WORST_LAST = (0, 3, 75, 129, 143, 130, 7, 2, 4, 5, 6, 1)
 """Exit codes, each worse than those before it.
@@ -22,19 +19,14 @@ _SIGNALS = 128
 _SENT = ("accepted", "rejected", "ambiguous")
 
 
-class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
+class FleetReport(Sums, frozen=True, kw_only=True):
     """The summary of a fleet; `ids`, `chunks` and `requests` are the sums over its jobs."""
 
     schema: str = SCHEMA
     fleet: str
     fleet_dir: str
     fleet_digest: str
-    state: str
-    exit_code: int | None = None
     reason: Reason | None = None
-    ids: dict[str, int]
-    chunks: dict[str, int]
-    requests: dict[str, int]
     jobs: tuple[Report, ...]
 
 
@@ -49,8 +41,7 @@ def summed(  # noqa: PLR0913 - what it is of
     refused: bool = False,
 ) -> FleetReport:
     """Put the reports of all jobs together; ValueError when the balance does not add up."""
-    empty = as_dict(Balance())
-    ids = _sum(empty, (job.ids for job in jobs))
+    ids = added((job.ids for job in jobs), as_dict(Balance()))
     Balance(**ids)
     if refused:  # but not by that word where something was sent before
         state = "stopped" if any(ids[name] for name in _SENT) else "refused"
@@ -64,8 +55,8 @@ def summed(  # noqa: PLR0913 - what it is of
         exit_code=exit_code,
         reason=reason,
         ids=ids,
-        chunks=_sum(_NO_CHUNKS, (job.chunks for job in jobs)),
-        requests=_sum(request_counts(None), (job.requests for job in jobs)),
+        chunks=added((job.chunks for job in jobs), _CHUNKS),
+        requests=added((job.requests for job in jobs), request_counts(None)),
         jobs=tuple(jobs),
     )
 
@@ -100,11 +91,4 @@ def state_of(states: Sequence[str], exit_code: int | None) -> str:
     return "refused" if "refused" in states else "planned"
 
 
-def _sum(empty: dict[str, int], parts: Iterable[dict[str, int]]) -> dict[str, int]:
-    found = Counter(empty)
-    for part in parts:
-        found.update(part)
-    return {name: found[name] for name in empty}
-
-
-_NO_CHUNKS = dict.fromkeys(("planned", "accepted", "rejected", "ambiguous", "unsent"), 0)
+_CHUNKS = ("planned", *PLANNED)

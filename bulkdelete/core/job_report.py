@@ -8,17 +8,15 @@ not in the balance, and the job is incomplete.
 from collections import Counter
 from collections.abc import Sequence
 
-import msgspec
-
 from bulkdelete.core.fleet_report import state_of, worst
 from bulkdelete.core.model import Balance
-from bulkdelete.core.report import PLANNED, JobFacts, Report
+from bulkdelete.core.report import PLANNED, JobFacts, Report, Sums, added
 from bulkdelete.errors import IntegrityError, UsageError
 
 SCHEMA = "bulkdelete.job/1"
 
 
-class JobReport(msgspec.Struct, frozen=True, kw_only=True):
+class JobReport(Sums, frozen=True, kw_only=True):
     """The summary of a job; `ids` always add up: `read` is the sum of the other eight.
 
     `whole` are the counts of the job's plan; `missing` the shards whose runs are not among
@@ -28,14 +26,9 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True):
     schema: str = SCHEMA
     job_digest: str
     count: int
-    state: str
-    exit_code: int | None
     missing: tuple[int, ...]
     missing_ids: int
     whole: dict[str, int]
-    ids: dict[str, int]
-    chunks: dict[str, int]
-    requests: dict[str, int]
     shards: tuple[Report, ...]
 
 
@@ -56,7 +49,7 @@ def merged(reports: Sequence[Report]) -> JobReport:
     found = _each_once(shards)
     present = [found[index] for index in sorted(found)]
     missing = tuple(index for index in range(first.count) if index not in found)
-    ids = _total([owned(report) for report in present])
+    ids = added((owned(report) for report in present), present[0].ids)
     Balance(**ids)
     if not missing:
         _check(ids, first)
@@ -72,8 +65,8 @@ def merged(reports: Sequence[Report]) -> JobReport:
         missing_ids=first.ids["read"] - ids["read"],
         whole=first.ids,
         ids=ids,
-        chunks=_total([one.chunks for one in present]),
-        requests=_total([one.requests for one in present]),
+        chunks=added((one.chunks for one in present), present[0].chunks),
+        requests=added((one.requests for one in present), present[0].requests),
         shards=tuple(present),
     )
 
@@ -122,7 +115,3 @@ def _check(ids: dict[str, int], job: JobFacts) -> None:
             "the shards do not add up to the job that each of them planned",
             "bulkdelete audit RUN_DIR looks at each",
         )
-
-
-def _total(parts: Sequence[dict[str, int]]) -> dict[str, int]:
-    return {name: sum(part[name] for part in parts) for name in parts[0]}

@@ -1,5 +1,7 @@
 """The summary of a run, as data: what `--json` prints and report.json holds."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -89,6 +91,25 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
     job: JobFacts | None = None
+
+
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
+    """How many runs stand as one: their state, and their balance and counts added up."""
+
+    schema: str
+    state: str
+    exit_code: int | None = None
+    ids: dict[str, int]
+    chunks: dict[str, int]
+    requests: dict[str, int]
+
+
+def added(parts: Iterable[dict[str, int]], names: Iterable[str]) -> dict[str, int]:
+    """Add counts up, by name; a part that does not know a name has none of it."""
+    found: Counter[str] = Counter()
+    for part in parts:
+        found.update(part)
+    return {name: found[name] for name in names}
 
 
 def balance(counts: "Counts", progress: "Progress | None") -> Balance:
