@@ -17,6 +17,7 @@ import msgspec
 
 from bulkdelete import runs
 from bulkdelete.approving import Approver, Consent
+from bulkdelete.archive import FLEET_LOCK
 from bulkdelete.concluding import disk_error
 from bulkdelete.convoy import Convoy
 from bulkdelete.core import fleet as fleets
@@ -29,7 +30,6 @@ from bulkdelete.errors import BulkdeleteError, BusyError, GuardError, UsageError
 from bulkdelete.io import files
 from bulkdelete.io.rundir import RunDir
 from bulkdelete.mustering import Mustered, Order, crew, muster, naming, read_file
-from bulkdelete.past import FLEET_LOCK
 from bulkdelete.settings import resolve
 
 if TYPE_CHECKING:

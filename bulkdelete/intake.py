@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from bulkdelete import planning, runs
+from bulkdelete.archive import Archive
 from bulkdelete.core import guards
 from bulkdelete.core.anomaly import Night, check_anomaly
 from bulkdelete.core.plan import Plan, changes
@@ -22,7 +23,7 @@ from bulkdelete.errors import BulkdeleteError, UsageError
 from bulkdelete.io import files, source
 from bulkdelete.io.rundir import Draft, RunDir
 from bulkdelete.lake import Hire
-from bulkdelete.past import Archive, Past
+from bulkdelete.past import Past
 from bulkdelete.planning import Planned
 from bulkdelete.reading import STDIN, Part, sum_of
 from bulkdelete.settings import Settings

@@ -13,6 +13,7 @@ import msgspec
 
 from bulkdelete import choosing, runs
 from bulkdelete.approving import Consent
+from bulkdelete.archive import Archive
 from bulkdelete.concluding import as_far_as_read, disk_error, read, refusal
 from bulkdelete.core import fleet as fleets
 from bulkdelete.core.report import Report
@@ -21,7 +22,7 @@ from bulkdelete.errors import BulkdeleteError, BusyError, IntegrityError, UsageE
 from bulkdelete.intake import Intake, Meant, check_limits, refuse_emulator
 from bulkdelete.io.rundir import RunDir, runs_in
 from bulkdelete.outlets import check_extras
-from bulkdelete.past import Archive, Past
+from bulkdelete.past import Past
 from bulkdelete.settings import (
     FIELDS,
     PREFIX,

@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("settings", "backlog", "turns"),
     ),
     ("io.shared", "reading", "dispatch"),
-    ("fates", "comparing", "findings", "census", "protecting", "tally", "wish"),
+    ("archive", "fates", "comparing", "findings", "census", "protecting", "tally", "wish"),
     ("walking",),
     ("surveying",),
     ("errands",),
@@ -73,6 +73,7 @@ THIRD_PARTIES: Mapping[str, tuple[str, ...]] = {
     "msgspec": (
         "core",
         "targets",
+        "archive",
         "io.rundir",
         "findings",
         "comparing",

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 import bulkdelete
-from bulkdelete import past, runs
+from bulkdelete import runs
+from bulkdelete.archive import FLEET_LOCK, Archive
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core.plan import Plan
 from bulkdelete.core.report import Report
 from bulkdelete.errors import BulkdeleteError
 from bulkdelete.io.rundir import RunDir
-from bulkdelete.past import Archive
 from tests.conftest import PASSCODE, Emulate, Program
 from tests.runs.test_fleets import Yard
 
@@ -183,7 +183,7 @@ async def test_two_that_ask_for_one_list(both: Both, monkeypatch: pytest.MonkeyP
     """Who comes second is told of the other, 7; what began while a fleet was asked stops it, 6."""
     yard = both.yard
     assert (await yard.run(dry_run=True)).code == 0
-    with RunDir(yard.place).lock(name=past.FLEET_LOCK):
+    with RunDir(yard.place).lock(name=FLEET_LOCK):
         assert await both.refused() == (7, "busy")
     dry = await both.plain(dry_run=True)
     with RunDir(Path(dry.run_dir)).lock():
@@ -218,8 +218,7 @@ async def test_each_plan_is_read_once(both: Both, monkeypatch: pytest.MonkeyPatc
     archive = Archive(both.place)
     for _ in range(3):
         (only,) = archive.runs()
-        assert only.plan is not None
-        assert [one.run for one in archive.of_job(only.plan.digest)] == [only.run]
+        assert [one.run for one in archive.of_job(only.job)] == [only.run]
     assert len(read) == 1
     await both.plain(again=True)
     read.clear()
