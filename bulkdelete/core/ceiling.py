@@ -195,7 +195,7 @@ class Ceiling:
         if self.level < self.best <= number:
             self._lasted = (self._lasted + self._low) / 2
         self.level = number
-        self._regained = number > self._maybe
+        self._regained = True
         if number < self.trial:
             return
         self.trial = self._calm = 0
@@ -213,6 +213,11 @@ class Ceiling:
     def flaps(self) -> bool:
         """Whether a refusal now takes what was regained not long ago."""
         return self._regained and self._calm < FLAP_ROUNDS * self.level
+
+    @property
+    def soon(self) -> bool:
+        """Whether a refusal now is the first, and comes not long after the beginning."""
+        return not self.epoch and self._calm < FLAP_ROUNDS * self.level
 
     def refused(self, number: int, out: int, draw: float, *, known: bool = False) -> None:
         """Note that a request was refused that left as the `number`-th, while `out` are in flight.

@@ -182,6 +182,8 @@ class Gate:
             ceiling.epoch += 1
             return
         flaps, tried = ceiling.flaps, ceiling.trial and ceiling.waited
+        if ceiling.soon and not self._far:
+            tempo.forewarned()
         ceiling.refused(start.number, in_flight, draw, known=known)
         if known:
             return

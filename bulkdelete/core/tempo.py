@@ -1,12 +1,13 @@
 """How many per second: found out only where the number in flight does not explain the refusals.
 
 A server that counts at once refuses the same number again and again. A server that counts per
-second takes a number for a while, refuses it, and takes it again. So a level that was regained
-and lost twice, with no failed try between, or a refusal with nothing else in flight, is a matter
-of pace. The pace is then measured: between two refusals a bucket is empty at both ends, so what
-was accepted in between is what the server allows. Starts keep that distance, and a slightly
-shorter one is tried, rarely and later each time it fails. A bucket lets shorter ones pass for a
-while, out of what it saved up: so when it refuses, all of a row of tries is taken back.
+second takes a number for a while, refuses it, and takes it again. So a level that was regained and
+lost twice (once, where the first refusal came soon after the beginning), with no failed try
+between, or a refusal with nothing else in flight, is a matter of pace. The pace is then measured:
+between two refusals a bucket is empty at both ends, so what was accepted in between is what the
+server allows. Starts keep that distance, and a slightly shorter one is tried, rarely and later
+each time it fails. A bucket lets shorter ones pass for a while, out of what it saved up: so when it
+refuses, all of a row of tries is taken back.
 """
 
 import math
@@ -14,7 +15,10 @@ from collections import deque
 from dataclasses import dataclass, field
 
 ENOUGH_FLAPS = 2
-"""Levels lost after they had been regained, that make it a matter of pace."""
+"""Levels lost after they had been regained, that make it a matter of pace.
+
+A first refusal that comes soon is one: a bucket is full at the beginning, and empty soon.
+"""
 
 SAMPLE = 12
 """Accepted requests over which a pace is measured."""
@@ -28,7 +32,7 @@ BELOW = 1.02
 NEXT_TRY = 15
 """Accepted requests before a shorter distance is tried, while that goes well."""
 
-FIRST_TRY, LATER = 100, 1.6
+FIRST_TRY, LATER = 100, 2.0
 """The same after it was refused, and how that grows each time."""
 
 SHORTER = 0.95
@@ -53,6 +57,7 @@ class Tempo:
 
     spacing: float = 0.0
     _flaps: int = 0
+    _soon: bool = False
     _measuring: bool = False
     _since: float = 0.0
     _accepted: int = 0
@@ -81,7 +86,7 @@ class Tempo:
     @property
     def doubted(self) -> bool:
         """Whether it may be a matter of pace."""
-        return self._flaps > 0 or self.active
+        return self._flaps > 0 or self._soon or self.active
 
     def accepted(self, natural: float, now: float) -> None:
         """Note an acceptance; starts would come every `natural` seconds by themselves."""
@@ -100,11 +105,15 @@ class Tempo:
         if self.spacing < natural * 0.7:
             self._keep(0.0)
             self._later = FIRST_TRY
-            self._flaps = 0
+            self._flaps, self._soon = 0, False
 
     def noted(self, now: float) -> None:
         """Remember a refusal, whatever it was for: something can be measured from it."""
         self._refusals.append((now, self._total))
+
+    def forewarned(self) -> None:
+        """Note that the first refusal came soon: one more that is like it is enough."""
+        self._soon = True
 
     def suspect(self, now: float, natural: float, *, flaps: bool, alone: bool) -> bool:
         """Note that a level which worked was refused; return whether it is a matter of pace.
@@ -115,7 +124,7 @@ class Tempo:
             self._flaps = ENOUGH_FLAPS
         elif flaps:
             self._flaps += 1
-        if self._flaps < ENOUGH_FLAPS or self.active:
+        if self._flaps + self._soon < ENOUGH_FLAPS or self.active:
             return False
         known = self._between(now)
         self._measuring = alone or known > NEAR * natural
@@ -127,7 +136,7 @@ class Tempo:
 
     def contradict(self) -> None:
         """Note that a try of one more was refused at once: it is a matter of how many."""
-        self._flaps = 0
+        self._flaps, self._soon = 0, False
         self._measuring = False
 
     def refused(self, now: float, in_row: int) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bulkdelete.core.ceiling import (
     EXPLORE,
     FIRST_ROUND,
+    FLAP_ROUNDS,
     HOPE,
     LASTS,
     PROOF,
@@ -25,7 +26,7 @@ from bulkdelete.core.gate import (
     Gate,
     Start,
 )
-from bulkdelete.core.tempo import FIRST_TRY, NEXT_TRY, SAMPLE, SHORTER, WINDOWED_AFTER, Tempo
+from bulkdelete.core.tempo import FIRST_TRY, LATER, NEXT_TRY, SAMPLE, SHORTER, WINDOWED_AFTER, Tempo
 
 
 def opened(cap: int, seconds: float = 1.0, at: float = 0.0) -> Gate:
@@ -315,7 +316,7 @@ def test_r5_a_climb_to_what_once_worked_takes_longer_steps() -> None:
 def falls_to(level: int, *, seconds: float = 0.05) -> tuple[Gate, float]:
     """Return a gate of 15 that is refused at once down to a level, so many seconds each time."""
     gate = opened(15)
-    now = steady(gate, 15, 0.0, 50)
+    now = steady(gate, 15, 0.0, FLAP_ROUNDS * 15)
     gate.throttled(gate.started(level + 1, now), level + 1, now + seconds, None, 0.5)
     assert gate.limit == level
     return gate, now + 1
@@ -428,7 +429,7 @@ def test_r5_a_try_that_slipped_in_before_another_is_still_a_try() -> None:
 def test_r5_a_try_that_slipped_in_between_two_others_is_no_level_that_worked() -> None:
     """It counts when it has held for some rounds; refused before, the next try comes later."""
     gate = opened(3)
-    gate.throttled(gate.started(3, 1.0), 3, 1.1, None, 0.5)
+    gate.throttled(gate.started(3, 1.0), 3, 1.4, None, 0.5)
     now, waits = 2.0, []
     for slips in (True, False, True):
         answers, now = answers_until_a_try(gate, now)
@@ -436,7 +437,7 @@ def test_r5_a_try_that_slipped_in_between_two_others_is_no_level_that_worked() -
         if slips:
             leave(gate, 3, now, answered=now + 1)
             assert (gate.limit, gate.ceiling.best) == (3, 2)
-        gate.throttled(gate.started(3, now + 1), 3, now + 1.1, None, 0.5)
+        gate.throttled(gate.started(3, now + 1), 3, now + 1.4, None, 0.5)
         assert gate.limit == 2
         now += 2
     first = EXPLORE.answers(2, 1, 0)
@@ -582,7 +583,7 @@ def flap(gate: Gate, now: float) -> float:
 def paced(rate: float = 1.5) -> tuple[Gate, float]:
     """Return a gate that found out the pace, and when."""
     gate = opened(3)
-    now = steady(gate, 2, 0.0, 20)
+    now = steady(gate, 2, 0.0, FLAP_ROUNDS * 3)
     gate.throttled(gate.started(2, now), 2, now + 0.05, None, 0.5)
     seen: list[bool] = []
     for _ in range(2):
@@ -622,6 +623,41 @@ def test_a_climb_that_is_refused_far_from_the_server_is_no_matter_of_pace(
     assert (gate.limit, gate.tempo.doubted) == (7, doubted)
 
 
+@pytest.mark.parametrize(
+    ("rounds", "number", "seconds", "doubted"),
+    [
+        (10, 3, 0.05, True),
+        (FLAP_ROUNDS, 3, 0.05, False),
+        (10, 4, 0.05, True),
+        (10, 3, 0.4, False),
+    ],
+)
+def test_a_first_refusal_that_comes_soon_may_be_a_matter_of_pace(
+    rounds: int, number: int, seconds: float, doubted: bool
+) -> None:
+    """Not late, and not from afar, where a refusal says little of what is at work there."""
+    gate = opened(4)
+    now = steady(gate, 3, 0.0, rounds * 4)
+    gate.throttled(gate.started(number, now), number, now + seconds, None, 0.5)
+    assert gate.tempo.doubted == doubted
+    assert not gate.tempo.active
+
+
+def test_after_a_first_refusal_that_came_soon_one_more_tells_the_pace() -> None:
+    """A level that was regained and lost once: a bucket; a try that fails: no bucket after all."""
+    for fails in (False, True):
+        gate = opened(3)
+        now = steady(gate, 3, 0.0, 30)
+        gate.throttled(gate.started(3, now), 3, now + 0.05, None, 0.5)
+        if fails:
+            _, now = answers_until_a_try(gate, now + 1)
+            _, now = answers_until_a_try(gate, now + 1)
+            gate.throttled(gate.started(3, now), 3, now + 0.05, None, 0.5)
+            assert not gate.tempo.doubted
+        flap(gate, now + 1)
+        assert gate.tempo.active != fails
+
+
 def test_a_refusal_with_nothing_else_out_is_a_matter_of_pace() -> None:
     """Nothing of ours can have been too many at once."""
     gate = opened(3)
@@ -647,7 +683,7 @@ def test_a_pace_is_tried_to_be_shorter_rarely_and_later_each_time() -> None:
         gate.throttled(gate.started(2, now), 2, now + 0.1, None, 0.5)
         assert gate.tempo.spacing == sure
         now = gate.not_before
-    assert waits == [NEXT_TRY, FIRST_TRY, FIRST_TRY * 1.6]
+    assert waits == [NEXT_TRY, FIRST_TRY, FIRST_TRY * LATER]
     leave(gate, 2, now + 1, answered=now + 2)
     gate.throttled(gate.started(2, now + 2), 2, now + 3, None, 0.5)
     assert gate.tempo.spacing == sure, "one alone says nothing"
@@ -718,7 +754,7 @@ def test_what_was_saved_up_misleads_only_once() -> None:
     tempo.noted(now)
     tempo.refused(now + 0.5, 1)
     assert tempo.spacing == sure, "and all, when that is refused too"
-    now = taken(tempo, now + 0.5, round(FIRST_TRY * 1.6) + NEXT_TRY, 0.51)
+    now = taken(tempo, now + 0.5, round(FIRST_TRY * LATER) + NEXT_TRY, 0.51)
     assert tempo.spacing < sure
     tempo.refused(now, 1)
     assert tempo.spacing == sure, "now it is known"
