@@ -23,10 +23,10 @@ from bulkdelete.core.selection import Selection
 from bulkdelete.core.spills import RANGES, Bits, together
 from bulkdelete.core.stretches import cut
 from bulkdelete.errands import SHARE, Census, Orders, Totals
-from bulkdelete.errors import BulkdeleteError, InputError, Stopped, UsageError
+from bulkdelete.errors import BulkdeleteError, Stopped, UsageError
 from bulkdelete.io import files, source
 from bulkdelete.io.spill import Kept
-from bulkdelete.reading import layout_of, said
+from bulkdelete.reading import OUT_OF_REACH, layout_of, said
 from bulkdelete.surveying import Stretch, Survey
 from bulkdelete.walking import Laid, laid_out
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Submit = Callable[..., Awaitable[Any]]
 
-LEAST = 64 << 20
+LEAST = 256 << 20
 """Bytes of a list from which on it pays to have workers plan it."""
 
 _STRETCH = 8 << 20
@@ -225,13 +225,14 @@ class _Lake:
         for _ in range(_TRIES):
             try:
                 return await self._hands.submit(errand, str(self._place), *words)
-            except InputError as error:
-                if error.code == "input_unreadable":
-                    raise ApartError("a worker cannot read a part") from error
+            except UsageError as error:
+                if error.code in OUT_OF_REACH or error.code == "missing_extra":
+                    # Perhaps it is out of their reach only; else this process says so itself.
+                    raise ApartError(f"for a worker, {error}") from error
                 raise
             except BulkdeleteError:
                 raise
-            except FileNotFoundError as error:
+            except (FileNotFoundError, PermissionError) as error:
                 raise ApartError("a worker does not see the directory of the plan") from error
             except OSError:
                 raise

@@ -333,7 +333,7 @@ async def planned_chunks(
             yield chunk
 
 
-_OUT_OF_REACH = frozenset(
+OUT_OF_REACH = frozenset(
     {
         "input_forbidden",
         "input_missing",
@@ -363,7 +363,7 @@ async def _again(
             async for batch in stream:
                 yield batch
     except UsageError as error:
-        if error.code not in _OUT_OF_REACH:
+        if error.code not in OUT_OF_REACH:
             raise _changed_meanwhile(str(error)) from error
         raise Stopped(
             "input_withdrawn",

@@ -38,6 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("surveying",),
     ("errands",),
     ("lake",),
+    ("hiring",),
     ("planning", "sending", "reporting", "outcome_files", "tracing"),
     ("steering", "events"),
     ("starting",),

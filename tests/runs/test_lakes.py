@@ -274,8 +274,13 @@ async def test_workers_that_are_lost_again_and_again_stop_it(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "error",
-    [FileNotFoundError(2, "No such file"), InputError("input_unreadable", "cannot be read")],
-    ids=["directory", "part"],
+    [
+        FileNotFoundError(2, "No such file"),
+        PermissionError(13, "Permission denied"),
+        InputError("input_forbidden", "may not be read"),
+        UsageError("missing_extra", "Parquet needs the extra `parquet`"),
+    ],
+    ids=["directory", "user", "part", "extra"],
 )
 async def test_workers_that_see_another_disk_leave_it_to_one_process(
     tmp_path: Path, error: Exception
