@@ -187,11 +187,11 @@ bench-quick: $(READY) ## the ratios that hold on a busy machine, too: three minu
 
 .PHONY: bench-pace
 bench-pace: $(READY) ## how exactly --rate is kept, on a quiet machine: ten minutes
-	$(BIN)/python -m tests.bench.pace --seconds 60
+	$(BIN)/python -m tests.bench.pace --seconds 60 --page docs/gate.md
 
 .PHONY: bench-share
 bench-share: $(READY) ## eight processes on one account: never above it, and turns are equal
-	$(BIN)/python -m tests.bench.share
+	$(BIN)/python -m tests.bench.share --page docs/gate.md
 
 .PHONY: bench-input
 bench-input: $(READY) ## how fast each format is read, against Python, pandas and DuckDB; renews docs/input-figures.md

@@ -6,7 +6,7 @@ against a server in a process of its own that notes when the first byte of each 
 `rate` is what came in percent of what was asked, from the third request to the last; `worst` the
 most in any one second, and what that may be; `CPU` the share of a core that the process took.
 Exits with 1 where it is not as wanted: 98 to 100.5 % of the rate, nothing above what a second may
-hold, and 5 % of a core for the pacer.
+hold, and 5 % of a core for the pacer. `--page` writes a table into that page.
 """
 
 import argparse
@@ -23,10 +23,12 @@ from array import array
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bulkdelete.core.pace import most
 from bulkdelete.io.pacing import Pacer
+from tests.bench.gate import page
 
 RATES = (1, 10, 100, 1000, 5000)
 LEAST, MOST = 98.0, 100.5
@@ -39,6 +41,10 @@ SKIPPED = 2
 """The first one goes alone, and the second follows when it was answered."""
 
 PACER, PROGRAM = "pacer", "program"
+
+_HEAD = (
+    "| a second | what | % of it came | most in a second | % of a core |\n|---|---|---|---|---|\n"
+)
 
 ANSWER = b'{"status":"success"}'
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
@@ -65,6 +71,13 @@ class Kept:
         share, cpu = self.share(rate), 100 * self.cpu
         verdict = "" if self.good(rate, what) else "  not as wanted"
         return f"{rate:6}/s  {what:8}{share:8.2f} %{worst:>14}{cpu:9.1f} %{verdict}"
+
+    def row(self, rate: int, what: str) -> str:
+        """Say it as a line of a table of Markdown; what is not as wanted is bold."""
+        share = f"{self.share(rate):.2f}"
+        share = share if self.good(rate, what) else f"**{share}**"
+        worst = f"{worst_second(self.times):,} of {most(rate):,}"
+        return f"| {rate:,} | {what} | {share} | {worst} | {100 * self.cpu:.1f} |\n"
 
     def good(self, rate: int, what: str) -> bool:
         """Tell whether it is as wanted."""
@@ -188,13 +201,14 @@ def main() -> None:
     parser.add_argument("--rate", type=int, action="append", help="instead of all of them")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, help="write the times to this file")
+    parser.add_argument("--page", type=Path, help="renew the table of this page")
     said = parser.parse_args()
     if said.serve:
         asyncio.run(serve(said.serve))
         return
     sys.stdout.write(f"{'':18}{'rate':>10}{'worst':>14}{'CPU':>11}\n")
     found: dict[str, list[float]] = {}
-    good = True
+    table, good = _HEAD, True
     with tempfile.TemporaryDirectory(prefix="bulkdelete-pace-") as name:
         for rate in said.rate or RATES:
             for what, kept in (
@@ -204,9 +218,14 @@ def main() -> None:
                 sys.stdout.write(kept.line(rate, what) + "\n")
                 sys.stdout.flush()
                 found[f"{what} {rate}"] = list(kept.times)
+                table += kept.row(rate, what)
                 good = good and kept.good(rate, what)
     if said.json:
         said.json.write_text(json.dumps(found) + "\n", "utf-8")
+    if said.page:
+        when = datetime.now(UTC).date().isoformat()
+        how = f"\nMeasured on {when}, {said.seconds:g} s each. What misses is bold.\n\n"
+        page.renew(said.page, pace=f"{how}{table}\n")
     if not good:
         sys.exit(1)
 

@@ -2,7 +2,7 @@
 
 Each has a list of its own and would use every slot. Counted is what came of each while all of them
 had work, by the emulator's log: never more in flight than the account allows, and the fastest at
-most `FAIR` times the slowest. Exits with 1 where that does not hold.
+most `FAIR` times the slowest. Exits with 1 where that does not hold. `--page` writes it down there.
 """
 
 import argparse
@@ -13,11 +13,13 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bulkdelete.core.model import Kind
 from bulkdelete.emulator import EmulatorConfig, RunningEmulator, running
 from bulkdelete.targets.clevertap import CLEVERTAP
+from tests.bench.gate import page
 
 FAIR = 1.3
 ACCOUNT, PASSCODE = "SHARE", "share"
@@ -90,13 +92,18 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300, help="requests of each")
     parser.add_argument("--slots", type=int, default=3, help="of the account")
     parser.add_argument("--latency", type=float, default=0.04, help="seconds a request takes")
+    parser.add_argument("--page", type=Path, help="renew what this page says of it")
     said = parser.parse_args()
     found = asyncio.run(measure(said.processes, said.count, said.slots, said.latency))
-    sys.stdout.write(
-        f"{said.processes} processes, {said.slots} slots: at most {found.most} in flight;"
-        f" {min(found.turns)} to {max(found.turns)} requests each in {found.seconds:.1f} s:"
-        f" the fastest {found.ratio:.2f} times the slowest\n"
+    text = (
+        f"{said.processes} processes, {said.slots} slots: at most {found.most} in flight;\n"
+        f"{min(found.turns)} to {max(found.turns)} requests each in {found.seconds:.1f} s:"
+        f" the fastest {found.ratio:.2f} times the slowest"
     )
+    sys.stdout.write(text + "\n")
+    if said.page:
+        when = datetime.now(UTC).date().isoformat()
+        page.renew(said.page, share=f"{text} ({when}, `make bench-share`).\n")
     if found.most > said.slots or found.ratio > FAIR:
         sys.exit(1)
 
