@@ -4,6 +4,7 @@ Whatever comes of it is told in its report: one job's trouble is not the others'
 """
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -17,11 +18,13 @@ from bulkdelete.events import Ended, Event, Tell
 from bulkdelete.intake import not_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from bulkdelete.core.live import Answer
     from bulkdelete.core.report import Report
-    from bulkdelete.mustering import Job
+    from bulkdelete.mustering import Job, Mustered
     from bulkdelete.running import Brake
     from bulkdelete.starting import View
 
@@ -37,6 +40,32 @@ if TYPE_CHECKING:
 
     Carry = Callable[[Job, Tell, Seen, Brake], Awaitable[Report]]
     """Sends a job, tells of it, and ends in order when the brake is pulled; returns its report."""
+
+
+class Carriage(Protocol):
+    """What has the jobs of a fleet sent: this process, or others."""
+
+    async def clear(self, place: "Path") -> None:
+        """See that nothing of an earlier start is still at work on a fleet."""
+
+    def ready(
+        self, place: "Path", jobs: "Sequence[Mustered]"
+    ) -> "AbstractAsyncContextManager[Carry]":
+        """Get ready to send; BulkdeleteError where that cannot be."""
+        ...
+
+
+class Here:
+    """This process."""
+
+    async def clear(self, place: "Path") -> None:
+        """Nothing of ours outlives its process."""
+
+    @asynccontextmanager
+    async def ready(self, place: "Path", jobs: "Sequence[Mustered]") -> "AsyncIterator[Carry]":
+        """Be ready."""
+        del place, jobs
+        yield here
 
 
 async def here(job: "Job", tell: Tell, seen: "Seen", brake: "Brake") -> "Report":

@@ -118,7 +118,8 @@ class Holding:
 
     `paused` by somebody; `window`: not at this hour; `outage`: the server is ill; `gate`: it asked
     for less; `slots`: other processes have them all; `slots_lost`: the Redis that keeps them does
-    not answer; `slots_refused`: it refuses to work; `slots_new`: it began anew, and what was in
+    not answer; `slots_refused`: it refuses to work; `scheduler_lost`: the Dask
+    scheduler that counts them does not answer; `slots_new`: it began anew, and what was in
     flight before must be over first.
     """
 

@@ -9,8 +9,8 @@ directory; what can be done with a run can be done with it.
 
 import asyncio
 import time
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +18,7 @@ import msgspec
 from bulkdelete import runs
 from bulkdelete.approving import Approver, Consent
 from bulkdelete.archive import FLEET_LOCK
+from bulkdelete.carrying import Here
 from bulkdelete.concluding import disk_error
 from bulkdelete.convoy import Convoy
 from bulkdelete.core import fleet as fleets
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping, Sequence
     from pathlib import Path
 
+    from bulkdelete.carrying import Carriage
     from bulkdelete.convoy import Tell, Watch
     from bulkdelete.core import checkpoint as log
     from bulkdelete.core.plan import Plan
@@ -46,12 +48,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Company:
-    """Who is told of the jobs, who looks on, and who is asked for approval."""
+    """Who is told of the jobs, who looks on, who is asked for approval, and what sends them."""
 
     tell: "Tell"
     watch: "Watch"
     ask: "Ask"
     signals: bool = False
+    carriage: "Carriage" = field(default_factory=Here)
     ready: "Callable[[Sequence[Mustered]], None]" = lambda _: None
 
 
@@ -75,8 +78,10 @@ async def run(
     place = resolve({"runs_dir": runs_dir}, _plain(environment), {}).runs_dir / fleet.name
     jobs = crew(fleet, file, place, order, environment)
     with _alone(place):
+        await company.carriage.clear(place)
         ready = await muster(jobs, place, order, company.tell)
-        found = await _run(_Fleet(fleet.name, place, tuple(ready)), order, company, at_once)
+        made = _Fleet(fleet.name, place, tuple(ready))
+        found = await _run(made, order, company, at_once)
         with suppress(OSError):  # a full disk: how it stands is told all the same
             _write(place, found)
         return found
@@ -119,22 +124,30 @@ async def _run(fleet: _Fleet, order: Order, company: Company, at_once: int) -> F
     if any(one.error for one in fleet.jobs):
         return fleet.refused()
     company.ready(fleet.jobs)
-    try:
-        fleets.check_distinct({one.job.name: one.plan for one in fleet.jobs})
-        todo = (one.plan.counts.planned for one in fleet.jobs if not one.over)
-        fleets.check_ceiling(sum(todo), order.max_deletes)
-        if order.consent.approve is not None:
-            guards.check_digest([fleet.digest], order.consent.approve, "fleet")
-        if order.dry_run:
-            return fleet.report(exit_code=None)
-        await _approve(fleet, order.consent, company.ask)
-    except BulkdeleteError as error:
-        return fleet.refused(error)
-    return await _send(fleet, company, at_once)
+    async with AsyncExitStack() as stack:
+        try:
+            _check(fleet, order)
+            if order.dry_run:
+                return fleet.report(exit_code=None)
+            idle = all(one.over for one in fleet.jobs)
+            carriage = Here() if idle else company.carriage
+            carry = await stack.enter_async_context(carriage.ready(fleet.place, fleet.jobs))
+            await _approve(fleet, order.consent, company.ask)
+        except BulkdeleteError as error:
+            return fleet.refused(error)
+        return await _send(fleet, company, Convoy(fleet.jobs, at_once, company.tell, carry))
 
 
-async def _send(fleet: _Fleet, company: Company, at_once: int) -> FleetReport:
-    convoy = Convoy(fleet.jobs, at_once, company.tell)
+def _check(fleet: _Fleet, order: Order) -> None:
+    """Refuse what the jobs are together."""
+    fleets.check_distinct({one.job.name: one.plan for one in fleet.jobs})
+    todo = (one.plan.counts.planned for one in fleet.jobs if not one.over)
+    fleets.check_ceiling(sum(todo), order.max_deletes)
+    if order.consent.approve is not None:
+        guards.check_digest([fleet.digest], order.consent.approve, "fleet")
+
+
+async def _send(fleet: _Fleet, company: Company, convoy: Convoy) -> FleetReport:
     display = asyncio.create_task(company.watch(convoy.berths))
     try:
         await convoy.sail(signals=company.signals)

@@ -20,6 +20,7 @@ from bulkdelete.core.report import Report
 from bulkdelete.core.urls import url_of
 from bulkdelete.errors import BulkdeleteError, BusyError, IntegrityError, UsageError
 from bulkdelete.intake import Intake, Meant, check_limits, refuse_emulator
+from bulkdelete.io.orders import Words
 from bulkdelete.io.rundir import RunDir, runs_in
 from bulkdelete.outlets import check_extras
 from bulkdelete.past import Past
@@ -54,7 +55,10 @@ _PATHS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the command says of a fleet, and its file does not."""
+    """What the command says of a fleet, and its file does not.
+
+    `elsewhere`: other processes send it, which have the passcodes themselves.
+    """
 
     consent: Consent
     meant: Meant
@@ -64,17 +68,22 @@ class Order:
     abandon: bool = False
     must_resume: bool = False
     dry_run: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job with all that it needs; `credentials` is None where nothing is to be sent."""
+    """A job with all that it needs; `credentials` is None where nothing is sent by this process.
+
+    `words`: as it was asked for.
+    """
 
     name: str
     inputs: tuple[str, ...]
     settings: Settings
     credentials: Credentials | None
     past: Past
+    words: Words
 
     @property
     def run(self) -> RunDir:
@@ -142,14 +151,21 @@ def crew(
     jobs = []
     for one in fleet.jobs:
         with naming(one.name):
-            settings = _settings(one, file, place, order, environment)
-            who = None if order.dry_run else _credentials(one, settings, environment)
+            words = _words(one, file, place, order)
+            settings = _settings(words, order, environment)
+            idle = order.dry_run or order.elsewhere
+            who = None if idle else _credentials(one, settings, environment)
             if not order.dry_run:
                 check_extras(settings)
-            inputs = tuple(_from(file.parent, word) for word in one.inputs)
-            past = Past(settings, archive, in_fleet=True)
             jobs.append(
-                Job(name=one.name, inputs=inputs, settings=settings, credentials=who, past=past)
+                Job(
+                    name=one.name,
+                    inputs=words.inputs,
+                    settings=settings,
+                    credentials=who,
+                    past=Past(settings, archive, in_fleet=True),
+                    words=words,
+                )
             )
     for one in fleet.jobs:
         if one.passcode_env is not None:
@@ -170,9 +186,7 @@ def _check_variables(environment: Mapping[str, str]) -> None:
             )
 
 
-def _settings(
-    job: fleets.Job, file: Path, place: Path, order: Order, environment: Mapping[str, str]
-) -> Settings:
+def _words(job: fleets.Job, file: Path, place: Path, order: Order) -> Words:
     said = {name: _placed(file.parent, name, value) for name, value in job.said.items()}
     # Like a flag: a variable names one account, and has no say where each job names its own.
     flags: dict[str, Any] = {
@@ -183,7 +197,17 @@ def _settings(
     named = {one.rstrip("/") for one in order.endpoints}
     if isinstance(endpoint := said.get("endpoint"), str) and endpoint.rstrip("/") in named:
         flags["endpoint"] = said.pop("endpoint")
-    settings = resolve(flags, environment, said, file=file.name)
+    return Words(
+        inputs=tuple(_from(file.parent, word) for word in job.inputs),
+        flags=flags,
+        said=said,
+        file=file.name,
+        passcode_env=job.passcode_env,
+    )
+
+
+def _settings(words: Words, order: Order, environment: Mapping[str, str]) -> Settings:
+    settings = resolve(words.flags, environment, words.said, file=words.file)
     refuse_emulator(settings)
     order.consent.check(settings)
     return settings

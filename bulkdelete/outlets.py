@@ -9,6 +9,7 @@ import structlog
 
 from bulkdelete import targets
 from bulkdelete.concluding import bug, refusal
+from bulkdelete.core.keeper import Keeper
 from bulkdelete.errors import BulkdeleteError, UsageError
 from bulkdelete.events import Ended, Event
 from bulkdelete.io import leased
@@ -112,7 +113,7 @@ def check_extras(settings: "Settings") -> None:
         _metrics_class()
     if settings.otel:
         _telemetry_class()
-    if settings.slots is not None:
+    if isinstance(settings.slots, Keeper):
         leased.check_extra()
 
 

@@ -27,7 +27,11 @@ _AFTER_NEW = 5.0
 _MOST_NEW = 100.0
 """Seconds that such a wait may last beyond the patience: a lease, and a little."""
 
-_LOST = {"slots_lost": "did not answer", "slots_refused": "refused to work"}
+_LOST = {
+    "slots_lost": "the Redis that keeps the account's slots did not answer",
+    "slots_refused": "the Redis that keeps the account's slots refused to work",
+    "scheduler_lost": "the Dask scheduler, which counts the account's slots, did not answer",
+}
 
 
 class Slots(Protocol):
@@ -43,8 +47,8 @@ class Slots(Protocol):
     def busy(self) -> tuple[str, float]:
         """Say why there is none, and for how long (0: open).
 
-        slots: others have them; slots_lost, slots_refused: who keeps them does not answer, or
-        refuses; slots_new: who keeps them began anew.
+        slots: others have them; slots_lost, scheduler_lost, slots_refused: who keeps them does
+        not answer, or refuses; slots_new: who keeps them began anew.
         """
         ...
 
@@ -209,9 +213,8 @@ class Turns:
         if (lost := _LOST.get(why)) is not None:
             return Stopped(
                 "slots_lost",
-                f"the Redis that keeps the account's slots {lost} for {seconds:,.0f} s; "
-                "nothing new was started, the rest is unsent",
-                "see that it is well: bulkdelete doctor; then run the same command again",
+                f"{lost} for {seconds:,.0f} s; nothing new was started, the rest is unsent",
+                "see that it is well (bulkdelete doctor); then run the same command again",
             )
         new = "its Redis began anew, and what was in flight had to be over first"
         return Stopped(

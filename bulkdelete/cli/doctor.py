@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from bulkdelete.cli.console import execute
 from bulkdelete.cli.flags import OutputFlags, PlaceFlags, RunsFlags
+from bulkdelete.core.keeper import Keeper
 
 if TYPE_CHECKING:
     from bulkdelete.cli.console import Console
-    from bulkdelete.core.keeper import Keeper
     from bulkdelete.core.model import Reply
     from bulkdelete.settings import Settings
 
@@ -36,7 +36,7 @@ def doctor(
         check_region(settings)
         credentials = credentials_of(settings)
         checks = [_disk(settings.runs_dir)]
-        if settings.slots is not None:
+        if isinstance(settings.slots, Keeper):
             checks += await _slots(settings.slots)
         target = settings.target
         if target.probe is None:

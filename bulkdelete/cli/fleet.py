@@ -8,13 +8,17 @@ from cyclopts import Parameter
 
 from bulkdelete.cli.console import execute
 from bulkdelete.cli.flags import GUARDS, RUNS, SENDING, AcceptFlags, OutputFlags
+from bulkdelete.core.cluster import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bulkdelete.carrying import Carriage
     from bulkdelete.cli.console import Console
     from bulkdelete.mustering import Order
 
+
+_MOST_WORKERS = 64
 
 _ACCEPT, _OUT = AcceptFlags(), OutputFlags()
 
@@ -56,6 +60,15 @@ def fleet(  # noqa: PLR0913 - its flags
     must_resume: Annotated[
         bool, Parameter(help="Refuse (6) when a job has no earlier run to resume.")
     ] = False,
+    dask: Annotated[
+        str | None,
+        Parameter(
+            group=SENDING, help="Have a Dask cluster send: tcp://HOST:PORT, tls://..., or local."
+        ),
+    ] = None,
+    dask_workers: Annotated[
+        str, Parameter(group=SENDING, help="Processes of a local one (2).")
+    ] = "2",
     dry_run: Annotated[bool, Parameter(help="Plan and guard all, and print the digest.")] = False,
     runs_dir: Annotated[
         str | None, Parameter(group=RUNS, help="Where the fleet's directory is made.")
@@ -82,9 +95,10 @@ def fleet(  # noqa: PLR0913 - its flags
                 abandon=abandon,
                 must_resume=must_resume,
                 dry_run=dry_run,
+                elsewhere=dask not in {None, LOCAL},
             )
 
-        return await _run(console, file, order, jobs, runs_dir, output)
+        return await _run(console, file, order, (jobs, dask, dask_workers), runs_dir, output)
 
     return execute(output, body)
 
@@ -93,15 +107,17 @@ async def _run(
     console: "Console",
     file: Path,
     order: "Callable[[], Order]",
-    jobs: str,
+    how: tuple[str, str | None, str],
     runs_dir: str | None,
     output: OutputFlags,
 ) -> int:
     from bulkdelete import fleet
+    from bulkdelete.carrying import Here
     from bulkdelete.cli import fleet_words as words
     from bulkdelete.errors import BulkdeleteError
 
     console.logging()
+    jobs, dask, workers = how
     try:
         found = await fleet.run(
             file,
@@ -111,6 +127,7 @@ async def _run(
                 watch=words.Display(console).watch,
                 ask=words.ask,
                 signals=True,
+                carriage=Here() if dask is None else _haulage(dask, workers),
                 ready=lambda ready: words.show_plans(console, ready),
             ),
             os.environ,
@@ -122,3 +139,17 @@ async def _run(
         console.object(words.refusal(file, error))
         return error.exit
     return words.show(console, found)
+
+
+def _haulage(dask: str, workers: str) -> "Carriage":
+    from bulkdelete.core.cluster import Address
+    from bulkdelete.errors import UsageError
+    from bulkdelete.haulage import Haulage
+
+    try:
+        address = Address.parse(dask)
+    except ValueError as error:
+        raise UsageError("bad_value", f"--dask: {error}") from error
+    if not workers.isdecimal() or not 1 <= int(workers) <= _MOST_WORKERS:
+        raise UsageError("bad_value", f"--dask-workers: 1 to {_MOST_WORKERS} is allowed")
+    return Haulage(address, int(workers), os.environ)

@@ -152,6 +152,7 @@ _HELD = {
     "outage": "the server is ill: one request at a time tries it",
     "gate": "held by the gate: the server asked for less",
     "slots": "other processes have all the slots",
+    "scheduler_lost": "the Dask scheduler does not answer: nothing new starts",
     "slots_lost": "the Redis that keeps the slots does not answer: nothing new starts",
     "slots_refused": "the Redis that keeps the slots refuses to work: nothing new starts",
     "slots_new": "Redis began anew: who held slots before may have requests in flight",

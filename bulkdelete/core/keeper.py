@@ -1,4 +1,4 @@
-"""Who keeps an account's slots for more than one machine: a Redis, its address, what it must be."""
+"""Who keeps an account's slots for many machines: a Redis and what it must be, or Dask."""
 
 import re
 from collections.abc import Mapping
@@ -54,6 +54,21 @@ class Keeper:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"redis{'s' if self.tls else ''}://{host}:{self.port}/{self.db}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """A Dask scheduler that counts the slots of an account: so many for all of its workers."""
+
+    address: str
+    most: int
+
+    def __post_init__(self) -> None:
+        if not self.address or self.most < 1:
+            raise ValueError("an account has a slot at least, and somebody counts")
+
+    def __str__(self) -> str:
+        return f"dask {self.address}"
 
 
 def unfit(info: Mapping[str, object]) -> str | None:

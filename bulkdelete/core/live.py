@@ -55,7 +55,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     `cap` is `max_in_flight` less what is left to others; `done` of the `planned` IDs are accepted
     or rejected. `held` names what keeps requests from starting ("": nothing does): paused, window,
     outage, gate, slots (others have them all), slots_lost (the Redis that keeps them does not
-    answer), slots_refused (it refuses to work) or slots_new (it began anew); for `held_s` more
+    answer), slots_refused (it refuses to work), scheduler_lost (nor does the Dask
+    scheduler that counts them) or slots_new (it began anew); for `held_s` more
     seconds, where that is known.
     """
 

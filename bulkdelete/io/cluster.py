@@ -114,16 +114,29 @@ class Cluster:
         self._client = client
         self.address = address
 
-    async def workers(self) -> "tuple[str, ...]":
-        """Return the addresses of the workers there are; Stopped when the scheduler is lost."""
-        scheduler: Any = self._client.scheduler
+    @property
+    def scheduler(self) -> Any:  # noqa: ANN401 - a proxy of Dask's
+        """What passes on a call to the scheduler."""
+        return self._client.scheduler
+
+    async def identity(self) -> "dict[str, Any]":
+        """Ask the scheduler who it is, and who works for it; Stopped when it is lost."""
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                found = await scheduler.identity()
+                found: dict[str, Any] = await self.scheduler.identity()
         except (OSError, TimeoutError) as error:
             raise lost(self.address, "is lost: its scheduler does not answer") from error
-        running = [name for name, one in found["workers"].items() if one["status"] == "running"]
-        return tuple(sorted(running))
+        return found
+
+    async def present(self) -> "dict[str, str]":
+        """Return all workers there are, with what they do at present: running, for example."""
+        found = (await self.identity())["workers"]
+        return {name: one["status"] for name, one in found.items()}
+
+    async def workers(self) -> "tuple[str, ...]":
+        """Return the addresses of the workers that can be given work."""
+        there = await self.present()
+        return tuple(sorted(name for name, status in there.items() if status == "running"))
 
     async def wait_for_a_worker(self, patience: float) -> "tuple[str, ...]":
         """Wait until there is one; Stopped when none came in so many seconds."""

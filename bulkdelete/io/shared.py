@@ -1,4 +1,4 @@
-"""Whose slots a process takes: the machine's alone, or a Redis's and the machine's under them.
+"""Whose slots a process takes: the machine's alone, or with leases of a Redis, or of Dask, above.
 
 Who names a Redis shares the machine with those that name none. So each lease has a kernel lock
 under it: together they never have more in flight than one account may have. The lease comes first,
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import structlog
 
+from bulkdelete.core.keeper import Scheduler
+from bulkdelete.io.counted import CountedSlots
 from bulkdelete.io.leased import TERMS, LeasedSlots
 from bulkdelete.io.slots import KernelSlots, Lease
 
@@ -33,10 +35,14 @@ class _Slots(Protocol):
     def busy(self) -> tuple[str, float]: ...
 
 
-def shared(keeper: "Keeper | None", host: str, account: str, count: int) -> "Twofold | KernelSlots":
-    """Return the account's slots: those of this machine, or those that a Redis keeps, too."""
+def shared(
+    keeper: "Keeper | Scheduler | None", host: str, account: str, count: int
+) -> "Twofold | KernelSlots":
+    """Return the account's slots: those of this machine, and of a Redis or a Dask cluster."""
     if keeper is None:
         return KernelSlots(host, account, count)
+    if isinstance(keeper, Scheduler):
+        return Twofold(CountedSlots(keeper, host, account), host, account, count)
     return Twofold(LeasedSlots(keeper, host, account, count, TERMS), host, account, count)
 
 

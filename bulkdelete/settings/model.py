@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bulkdelete.core.keeper import Keeper
+from bulkdelete.core.keeper import Keeper, Scheduler
 from bulkdelete.core.layout import Reading
 from bulkdelete.core.selection import Selection
 from bulkdelete.core.shard import Shard
@@ -30,7 +30,7 @@ class Settings:
     signers: Path | None
     signatures: int
     passcode_file: Path | None
-    slots: Keeper | None
+    slots: Keeper | Scheduler | None
     max_in_flight: int
     leave_free: int
     rate: float | None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bulkdelete.core.keeper import Keeper
 from bulkdelete.errors import UsageError
 from bulkdelete.settings import Credentials, credentials, duration, endpoint_host, resolve
 from bulkdelete.targets.clevertap import CLEVERTAP
@@ -146,7 +147,7 @@ def test_s15_the_password_of_the_slots_shows_nowhere(tmp_path: Path) -> None:
         resolve({}, variable, {"slots": url}),
     ]
     for found in every:
-        assert found.slots is not None
+        assert isinstance(found.slots, Keeper)
         assert found.slots.password == "hush-hush"
         assert "hush" not in f"{found!r} {found.shown()}"
         assert found.shown()["slots"] == url
@@ -165,7 +166,7 @@ def test_s15_a_variable_may_add_who_asks_for_the_slots() -> None:
     """The same Redis is no other place because the file holds no password."""
     variable = {"BULKDELETE_SLOTS": "redis://us:hush-hush@h:6379/1"}
     slots = resolve({}, variable, {"slots": "redis://h/1"}).slots
-    assert slots is not None
+    assert isinstance(slots, Keeper)
     assert (slots.user, slots.password) == ("us", "hush-hush")
     with pytest.raises(UsageError, match="contradicts"):
         resolve({}, variable, {"slots": "redis://h/2"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bulkdelete.core.keeper import Keeper, code_word, evicts, passes, unfit
+from bulkdelete.core.keeper import Keeper, Scheduler, code_word, evicts, passes, unfit
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,11 @@ def test_what_a_refusal_means(refusal: str, word: str, passing: bool) -> None:
     """Memory, a replica, a script that takes long: that passes; a permission does not."""
     assert code_word(refusal) == word
     assert passes(word) is passing
+
+
+def test_a_scheduler_counts_slots_of_which_there_are_some() -> None:
+    """A report shows where it is; nobody who counts, or nothing to count, is none."""
+    assert str(Scheduler("tcp://h:8786", 3)) == "dask tcp://h:8786"
+    for address, most in (("", 3), ("tcp://h:8786", 0)):
+        with pytest.raises(ValueError, match="somebody counts"):
+            Scheduler(address, most)

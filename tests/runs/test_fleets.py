@@ -20,6 +20,7 @@ from bulkdelete import auditing, fleet, mustering, runs
 from bulkdelete.approving import Consent
 from bulkdelete.convoy import Berth, Convoy
 from bulkdelete.core.fleet_report import FleetReport
+from bulkdelete.core.keeper import Keeper
 from bulkdelete.errors import BulkdeleteError, BusyError
 from bulkdelete.intake import Meant, parts_of
 from bulkdelete.io.rundir import RunDir
@@ -599,7 +600,7 @@ def test_files_are_seen_from_the_fleets_file(tmp_path: Path) -> None:
     order = Order(consent=Consent(), meant=Meant())
     (job,) = mustering.crew(mustering.read_file(file), file, tmp_path / "runs", order, {})
     assert job.credentials is not None
-    assert job.settings.slots is not None
+    assert isinstance(job.settings.slots, Keeper)
     assert (job.credentials.passcode, job.settings.slots.password) == (
         "shop.secret",
         "slots.secret",

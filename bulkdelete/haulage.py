@@ -1,0 +1,398 @@
+"""A fleet's jobs sent by the workers of a Dask cluster: this side is the driver's.
+
+All is planned, guarded and approved here. A job's run directory lies where all workers see it; one
+of them is given its name and sends it. Which one is decided here, and Dask never gives it out a
+second time: where a worker is lost, what it began is first seen to be over, then gone on with.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+from bulkdelete import targets
+from bulkdelete.archive import FLEET_LOCK
+from bulkdelete.core.keeper import LONGEST_TIMEOUT
+from bulkdelete.core.live import Answer
+from bulkdelete.core.report import Report
+from bulkdelete.errors import BulkdeleteError, Interrupted, Stopped, UsageError
+from bulkdelete.events import Holding, Sending, Tuned, Wrote
+from bulkdelete.hauling import TOPIC, Came, fit, haul, quieten
+from bulkdelete.io import purse
+from bulkdelete.io.cluster import check_extra, reached
+from bulkdelete.io.counted import TERMS, agree, name_of
+from bulkdelete.io.orders import LEFT, PREFIX, Desk, Orders, left_behind, scheduler_of
+from bulkdelete.io.rundir import runs_in
+from bulkdelete.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
+    from pathlib import Path
+
+    from distributed import Future
+
+    from bulkdelete.carrying import Carry, Seen
+    from bulkdelete.core.cluster import Address
+    from bulkdelete.events import Tell
+    from bulkdelete.io.cluster import Cluster
+    from bulkdelete.mustering import Job, Mustered
+    from bulkdelete.running import Brake
+
+MOST_LOSSES = 10
+"""How often one job is given to another worker, in one start of the fleet."""
+
+PATIENCE = 60.0
+"""Seconds without a worker that is fit, after which a job is given up for this time."""
+
+LEFT_SECONDS = 60.0
+"""How long what is still at work for an earlier driver, or a lost worker, may take to end."""
+
+FIT_SECONDS = 120.0
+"""How long a worker may take to look whether it has what all jobs need."""
+
+_POLL = 0.25
+_LOOK = 1.0
+_EVENTS: "Mapping[str, type[Sending | Tuned | Holding]]" = {
+    one.__name__: one for one in (Sending, Tuned, Holding)
+}
+
+_log = structlog.get_logger("bulkdelete")
+
+
+class Haulage:
+    """Has a fleet sent by a cluster; the other carriage beside this process itself."""
+
+    def __init__(
+        self, address: "Address", workers: int, environment: "MutableMapping[str, str]"
+    ) -> None:
+        check_extra()
+        self._address = address
+        self._workers = workers
+        self._environment = environment
+        self._others = False
+
+    async def clear(self, place: "Path") -> None:
+        """End what still works for an earlier start of this fleet, whose driver was lost."""
+        for desk in left_behind(place):
+            self._others = True
+            if desk.name.startswith(PREFIX):  # its workers see that it is gone, and end
+                desk.rename(desk.with_name(LEFT + desk.name.removeprefix(PREFIX)))
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LEFT_SECONDS
+        while self._others and loop.time() < until and _busy(place):  # noqa: ASYNC110 - elsewhere
+            await asyncio.sleep(_POLL)
+
+    @asynccontextmanager
+    async def ready(self, place: "Path", jobs: "Sequence[Mustered]") -> "AsyncIterator[Carry]":
+        """Come to the cluster, see that all workers are fit, and leave it afterwards.
+
+        UsageError for what is not, and why; Stopped when there is no scheduler or no worker.
+        """
+        todo = [one.job for one in jobs if not one.over]
+        _check_timeouts(todo, self._address)
+        async with AsyncExitStack() as stack:
+            path = await self._purse(stack, todo)
+            cluster = await stack.enter_async_context(reached(self._address, self._workers))
+            await self._count(cluster, todo)
+            identity = str((await cluster.identity())["id"])
+            await self._wait_for_others(place, identity)
+            nonce = secrets.token_hex(16)
+            desk = Desk(place / f"{PREFIX}{nonce[:12]}", nonce)
+            desk.write(self._orders(nonce, place, todo, identity, path))
+            yard = _Yard(cluster, desk)
+            async with yard.open():
+                yield yard.carry
+            if yard.failed is None:  # else the next start must know of it
+                desk.remove()
+
+    async def _purse(self, stack: AsyncExitStack, jobs: "Sequence[Job]") -> str:
+        """Have embedded workers handed their passcodes; they inherit no variable with one."""
+        if not self._address.local:
+            return ""
+        for name in {name for one in jobs for name in targets.secrets_of(one.settings.target)}:
+            self._environment.pop(name, None)
+        passcodes = {one.name: one.credentials.passcode for one in jobs if one.credentials}
+        return await stack.enter_async_context(purse.handed_out(passcodes, os.getuid()))
+
+    async def _count(self, cluster: "Cluster", jobs: "Sequence[Job]") -> None:
+        if self._address.local:  # all of it is on this machine, whose kernel counts
+            await cluster.each(await cluster.workers(), quieten)
+            return
+        for name, most in _most(jobs).items():
+            await agree(cluster.scheduler, name, most)
+
+    async def _wait_for_others(self, place: "Path", identity: str) -> None:
+        """Wait where a scheduler that is gone had leases out: nobody knows them any more."""
+        left = left_behind(place)
+        if not self._address.local and any(scheduler_of(one) != identity for one in left):
+            _log.warning("slots.new", keeper="dask", seconds=TERMS.lease)
+            await asyncio.sleep(TERMS.lease)
+        for one in left:
+            Desk(one, "").remove()
+
+    def _orders(
+        self, nonce: str, place: "Path", jobs: "Sequence[Job]", identity: str, path: str
+    ) -> Orders:
+        hidden = "BULKDELETE_SLOTS_PASSWORD"
+        return Orders(
+            nonce=nonce,
+            version=__version__,
+            lock=str(place / FLEET_LOCK),
+            scheduler="" if self._address.local else str(self._address),
+            scheduler_id=identity,
+            most=_most(jobs),
+            purse=path,
+            environment={
+                name: value
+                for name, value in self._environment.items()
+                if name.startswith("BULKDELETE_") and name != hidden
+            },
+            jobs={one.name: one.words for one in jobs},
+        )
+
+
+def _busy(place: "Path") -> bool:
+    return any(one.busy() for one in runs_in(place))
+
+
+def _most(jobs: "Sequence[Job]") -> dict[str, int]:
+    """Return how many slots each account has: as many as the job that may use the most."""
+    most: Counter[str] = Counter()
+    for one in jobs:
+        name = name_of(str(one.settings.host), str(one.settings.account))
+        most[name] = max(most[name], one.settings.cap)
+    return dict(most)
+
+
+def _check_timeouts(jobs: "Sequence[Job]", address: "Address") -> None:
+    for one in jobs:
+        if not address.local and one.settings.timeout > LONGEST_TIMEOUT:
+            raise UsageError(
+                "slots_timeout",
+                f"job {one.name!r}: with --dask a request may take {LONGEST_TIMEOUT:g} s at most: "
+                "its slot is leased; nothing was sent",
+                f"say timeout = {LONGEST_TIMEOUT:g}, or less",
+            )
+
+
+class _Trip:
+    """A job on its way: what it is told by, and whether it is to end."""
+
+    def __init__(self, job: "Job", tell: "Tell", seen: "Seen", desk: Desk) -> None:
+        self.job = job
+        self.token = ""
+        self.word: tuple[int, str] | None = None
+        self._tell = tell
+        self._seen = seen
+        self._desk = desk
+        self._answer: Answer | None = None
+
+    def stop(self, number: int, who: str) -> None:
+        """End it in order, wherever it is."""
+        self.word = (number, who)
+        if self.token:
+            self._desk.stop(self.token, number, who)
+
+    def look(self) -> Answer:
+        """Say how far it was when it was last heard of."""
+        return self._answer or Answer()
+
+    def hear(self, said: "dict[str, Any]") -> None:
+        """Take in what its worker says."""
+        if "look" in said:
+            fresh = self._answer is None
+            self._answer = msgspec.convert(said["look"], Answer)
+            if fresh:
+                self._seen(self)
+        elif said["event"] == "Wrote":
+            self._tell(Wrote(**said["facts"]))
+        elif (kind := _EVENTS.get(said["event"])) is not None:
+            self._tell(msgspec.convert(said["facts"], kind))
+
+
+class _Yard:
+    """The workers of a cluster: who is there, who is fit, and what each of them has to do."""
+
+    def __init__(self, cluster: "Cluster", desk: Desk) -> None:
+        self.failed: BulkdeleteError | None = None
+        self._cluster = cluster
+        self._desk = desk
+        self._there: dict[str, str] = {}
+        self._fit: set[str] = set()
+        self._unfit: set[str] = set()
+        self._at_work: Counter[str] = Counter()
+        self._trips: dict[str, _Trip] = {}
+
+    @asynccontextmanager
+    async def open(self) -> "AsyncIterator[None]":
+        """Look who is there, from now on; UsageError when one of them is not fit."""
+        await self._look(first=True)
+        self._cluster.hear(TOPIC, self._hear)
+        watching = asyncio.create_task(self._watch(), name="dask")
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            self._cluster.hear_no_more(TOPIC)
+
+    async def _watch(self) -> None:
+        while self.failed is None:
+            await asyncio.sleep(_LOOK)
+            try:
+                await self._look()
+            except BulkdeleteError as error:
+                self.failed = error
+
+    async def _look(self, *, first: bool = False) -> None:
+        self._there = there = await self._cluster.present()
+        gone = (self._fit | self._unfit) - there.keys()
+        self._fit -= gone  # who comes back under its address is looked at anew
+        self._unfit -= gone
+        new = [one for one, status in there.items() if status == "running"]
+        new = [one for one in new if one not in self._fit | self._unfit]
+        if not new:
+            return
+        place, nonce = str(self._desk.place), self._desk.nonce
+        asked = await self._cluster.each(new, fit, place, nonce, seconds=FIT_SECONDS)
+        for worker, found in asked.items():
+            if found == []:
+                self._fit.add(worker)
+                continue
+            self._unfit.add(worker)
+            if first:
+                raise _unfit(worker, found)
+            _log.warning("dask.worker_refused", worker=worker, why=str(_unfit(worker, found)))
+
+    def _hear(self, said: Any) -> None:  # noqa: ANN401 - what a worker said
+        if isinstance(said, dict) and said.get("nonce") == self._desk.nonce:
+            trip = self._trips.get(said["token"])
+            if trip is not None:
+                trip.hear(said)
+
+    async def carry(self, job: "Job", tell: "Tell", seen: "Seen", brake: "Brake") -> Report:
+        """Have a job sent by a worker; by another one, where that is lost."""
+        trip = _Trip(job, tell, seen, self._desk)
+        brake.attach(trip.stop)
+        for _ in range(MOST_LOSSES):
+            worker = await self._worker(trip)
+            report = await self._send(trip, worker)
+            if report is not None:
+                return report
+            _log.warning("dask.worker_lost", job=job.name, worker=worker)
+            await self._over(trip)
+        raise Stopped(
+            "worker_lost",
+            f"{MOST_LOSSES} Dask workers were lost while they sent it",
+            "see what kills them; then run the same command again",
+        )
+
+    async def _worker(self, trip: _Trip) -> str:
+        """Return the worker that has the fewest jobs; wait where there is none."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
+        while True:
+            if self.failed is not None:
+                raise self.failed
+            if trip.word is not None:
+                number, who = trip.word
+                raise Interrupted(number, f"{who} ended it before a worker had it", _AGAIN)
+            ready = [one for one in self._fit if self._there.get(one) == "running"]
+            if ready:
+                return min(ready, key=lambda one: (self._at_work[one], one))
+            if loop.time() >= until:
+                raise Stopped("no_worker", f"there was no fit Dask worker for {PATIENCE:g} s")
+            await asyncio.sleep(_POLL)
+
+    async def _send(self, trip: _Trip, worker: str) -> Report | None:
+        """Have a worker send it; None when it, or what it said, is lost."""
+        trip.token = token = secrets.token_hex(8)
+        self._trips[token] = trip
+        self._at_work[worker] += 1
+        place, nonce = str(self._desk.place), self._desk.nonce
+        future = self._cluster.submit(haul, place, nonce, trip.job.name, token, worker=worker)
+        lost = True
+        try:
+            lost = await self._lost(future, worker)
+            return None if lost else self._came(trip, await _result(future))
+        finally:
+            self._at_work[worker] -= 1
+            trip.token = ""
+            future.release()
+            if lost:  # it may live all the same
+                self._desk.stop(token, *(trip.word or (signal.SIGTERM, _DRIVER)))
+
+    async def _lost(self, future: "Future[bytes]", worker: str) -> bool:
+        """Wait until a task is over; True when its worker, or the cluster, is lost before."""
+        while not future.done():
+            if self.failed is not None or worker not in self._there:
+                return True
+            await asyncio.sleep(_POLL)
+        return False
+
+    @staticmethod
+    def _came(trip: _Trip, said: bytes | BaseException) -> Report | None:
+        """Return how it ended; None when it is to be gone on with elsewhere."""
+        if isinstance(said, BaseException):  # of Dask, or what nobody foresaw there
+            _log.warning("dask.task_failed", job=trip.job.name, error=type(said).__name__)
+            return None
+        came = msgspec.json.decode(said, type=Came)
+        if came.refused is not None:
+            raise UsageError(*came.refused)
+        report = came.report
+        # It was ended by its worker, or the one before has not ended yet: that is not its end.
+        again = report is not None and report.reason and report.reason.code in _NOT_THE_END
+        return None if again and trip.word is None else report
+
+    async def _over(self, trip: _Trip) -> None:
+        """Wait until nobody has the run any more: a lost worker may live, and ends in order."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + trip.job.settings.grace + LEFT_SECONDS
+        while trip.job.run.busy():
+            if loop.time() >= until:
+                raise Stopped(
+                    "worker_lost",
+                    "its Dask worker is lost to the scheduler, and still at work",
+                    _AGAIN,
+                )
+            await asyncio.sleep(_POLL)
+
+
+async def _result(future: "Future[bytes]") -> bytes | BaseException:
+    """Return what came of a task that is over, or what it failed with."""
+    try:
+        result: Any = future.result()  # a coroutine, as its client is asynchronous
+        found: bytes = await result
+    except asyncio.CancelledError as error:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+        return error
+    except Exception as error:  # noqa: BLE001 - that is what came of it
+        return error
+    return found
+
+
+_DRIVER = "the fleet's driver, which lost its worker"
+_AGAIN = "run the same command again"
+_NOT_THE_END = frozenset({"interrupted", "busy"})
+
+
+def _unfit(worker: str, found: object) -> UsageError:
+    if not isinstance(found, list):
+        said = f"{type(found).__name__}: {found}"[:300]
+        why = f"it could not be asked ({said}); is this bulkdelete installed there?"
+    else:
+        first, text = found[0]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        why = (f"job {first!r}: " if first else "") + text.removesuffix("; nothing was sent") + more
+    return UsageError(
+        "worker_unfit",
+        f"the Dask worker {worker} cannot take part: {why}; nothing was sent",
+        "see docs/fleet.md for what all workers must see and have",
+    )

@@ -1,0 +1,110 @@
+"""Slots that a Dask scheduler counts: never more than there are, and none that may be lost."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from distributed import get_worker
+
+from bulkdelete.core.keeper import Scheduler
+from bulkdelete.errors import UsageError
+from bulkdelete.io import counted
+from bulkdelete.io.cluster import reached
+from bulkdelete.io.counted import CountedSlots, agree, name_of
+from tests.clusters.test_reached import threads
+
+_out: list[int] = []
+_most: list[int] = []
+
+
+def work(times: int, account: str) -> None:
+    """Use slots on a worker, as a job does."""
+
+    async def one(slots: CountedSlots) -> None:
+        for _ in range(times):
+            lease = await slots.acquire()
+            assert lease.good()
+            _out.append(1)
+            _most.append(len(_out))
+            await asyncio.sleep(0.005)
+            _out.pop()
+            lease.release()
+
+    async def all_of_it() -> None:
+        async with CountedSlots(Scheduler("tcp://h", 2), "https://h", account) as slots:
+            await asyncio.gather(*(one(slots) for _ in range(3)))
+
+    asyncio.run(all_of_it())
+
+
+async def test_two_workers_share_what_there_is() -> None:
+    """Each would use three at once; the scheduler counts two."""
+    _most.clear()
+    async with threads(2) as address, reached(address) as cluster:
+        first, second = await cluster.workers()
+        both = [cluster.submit(work, 10, "shared", worker=one) for one in (first, second)]
+        for one in both:
+            await one
+        assert max(_most) == 2
+        assert len(_most) == 60
+        assert await cluster.scheduler.semaphore_value(name=name_of("https://h", "shared")) == 0
+
+
+@pytest.mark.filterwarnings("ignore:Closing semaphore")  # its leases are all ours
+async def test_another_number_is_agreed_upon_only_when_nobody_has_one() -> None:
+    """Others that use the account with another number are not counted away."""
+    name = name_of("https://h", "agreed")
+    async with threads(1) as address, reached(address) as cluster:
+        await agree(cluster.scheduler, name, 3)
+        await agree(cluster.scheduler, name, 3)
+        assert await cluster.scheduler.semaphore_acquire(name=name, timeout=0, lease_id="other")
+        with pytest.raises(UsageError, match="another number"):
+            await agree(cluster.scheduler, name, 2)
+        assert await cluster.scheduler.semaphore_value(name=name) == 1
+        await cluster.scheduler.semaphore_release(name=name, lease_id="other")
+        await agree(cluster.scheduler, name, 2)
+        got = [
+            await cluster.scheduler.semaphore_acquire(name=name, timeout=0, lease_id=one)
+            for one in "abc"
+        ]
+        assert got == [True, True, False]
+
+
+def lose(account: str) -> list[Any]:
+    """Hold a lease while the scheduler does not answer; return what is said of it."""
+
+    async def silent(asked: Any) -> Any:  # noqa: ANN401 - in the place of what speaks
+        asked.close()
+        raise TimeoutError
+
+    async def story() -> list[Any]:
+        async with CountedSlots(Scheduler("tcp://h", 2), "https://h", account) as slots:
+            lease = await slots.acquire()
+            found: list[Any] = [lease.good(), slots.busy()[0]]
+            speak, slots._said = slots._said, silent  # type: ignore[method-assign]
+            waiting = asyncio.create_task(slots.acquire())
+            await asyncio.sleep(0.1)
+            found += [waiting.done(), slots.busy()[0], lease.good()]
+            (hold,) = slots._held
+            hold.till -= 21.0  # so much later, and nothing was confirmed
+            found.append(lease.good())
+            slots._said = speak  # type: ignore[method-assign]
+            other = await waiting
+            found += [other.good(), slots.busy()[0]]
+            other.release()
+            lease.release()
+            return found
+
+    get_worker()
+    return asyncio.run(story())
+
+
+async def test_nothing_leaves_on_what_cannot_be_known_to_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While the scheduler is silent none is handed out, and one that was is good for 20 s."""
+    monkeypatch.setattr(counted, "TERMS", replace(counted.TERMS, renew=15.0))
+    async with threads(1) as address, reached(address) as cluster:
+        found = await cluster.submit(lose, "lost")
+    assert found == [True, "slots", False, "scheduler_lost", True, False, True, "slots"]
