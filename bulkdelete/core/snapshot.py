@@ -20,7 +20,7 @@ from bulkdelete.core.timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class _Piece(msgspec.Struct, frozen=True, array_like=True):
@@ -42,11 +42,16 @@ class OtherVersionError(ValueError):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """How things stood at `place`. `states` has a byte a chunk; `tool`: whose reading it is."""
+    """How things stood at `place`; `tool`: whose reading it is.
+
+    `states` has a byte for each of `chunks` chunks, compressed: nearly all are the same as the one
+    before, so that this is done at once, and no copy as long as that is kept.
+    """
 
     format: int
     tool: str
     place: Place
+    chunks: int
     states: bytes
     pieces: tuple[_Piece, ...]
     header: log.Header | None
@@ -76,7 +81,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             format=FORMAT_VERSION,
             tool=tool,
             place=place,
-            states=bytes(progress.states),
+            chunks=progress.chunks,
+            states=zlib.compress(progress.states, 1),
             pieces=tuple(_pieces(progress)),
             header=progress.header,
             approvals=tuple(progress.approvals),
@@ -102,7 +108,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     def progress(self) -> Progress:
         """Return the progress as it was."""
         found = Progress(
-            len(self.states),
+            self.chunks,
             header=self.header,
             approvals=list(self.approvals),
             starts=list(self.starts),
@@ -121,7 +127,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             last_at=self.last_at,
             timeline=self.timeline.copy(),
         )
-        found.states[:] = self.states
+        found.states[:] = zlib.decompress(self.states)
         found.reasons.update(self.reasons)
         found.latencies.update(self.latencies)
         for one in self.pieces:
@@ -133,8 +139,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     def encode(self) -> bytes:
         """Return it as the text of its file: a line of JSON, and one of the SHA-256 of that."""
-        packed = msgspec.structs.replace(self, states=zlib.compress(self.states, 1))
-        text = msgspec.json.encode(packed)
+        text = msgspec.json.encode(self)
         return b"%b\n%b\n" % (text, sha256(text).hexdigest().encode())
 
 
@@ -155,12 +160,12 @@ def decode(data: bytes, tool: str) -> Snapshot:
         raise ValueError("it is no snapshot, or was altered")
     try:
         found = _decoder.decode(text)
-        states = zlib.decompress(found.states)
+        states = len(zlib.decompress(found.states))
     except (msgspec.MsgspecError, zlib.error) as error:
         raise OtherVersionError("it is a snapshot of another version") from error
-    if (found.format, found.tool) != (FORMAT_VERSION, tool):
+    if (found.format, found.tool, states) != (FORMAT_VERSION, tool, found.chunks):
         raise OtherVersionError("it is a snapshot of another version")
-    return msgspec.structs.replace(found, states=states)
+    return found
 
 
 _decoder = msgspec.json.Decoder(Snapshot)

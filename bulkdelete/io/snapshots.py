@@ -50,7 +50,7 @@ def recall(
     `read` gives bytes of the log; None unless it still begins with those that the snapshot is of.
     """
     place = found.place
-    if len(found.states) != chunks or not _unaltered(place.blocks, read):
+    if found.chunks != chunks or not _unaltered(place.blocks, read):
         return None
     return found.progress(), log.Reader(place, read(place.tail, place.size - place.tail))
 

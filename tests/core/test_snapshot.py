@@ -167,7 +167,12 @@ def sealed(text: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [(b'{"format":2', b'{"format":1'), (b'"states":"', b'"states":"AAAA'), (b'"place"', b'"spot"')],
+    [
+        (b'{"format":3', b'{"format":1'),
+        (b'"states":"', b'"states":"AAAA'),
+        (b',"states"', b'0,"states"'),  # ten times as many chunks as it tells of
+        (b'"place"', b'"spot"'),
+    ],
 )
 def test_c5_a_snapshot_of_another_version_is_not_believed(old: bytes, new: bytes) -> None:
     """Nor one that another version of the program made, which may have counted otherwise."""
