@@ -152,7 +152,9 @@ class Intake:
         """Apply the guards that look at the plan, and at the job's last ones."""
         settings, meant = self.settings, self.meant
         found = made.findings
-        guards.check_invalid(made.plan.whole, settings.max_invalid, found.invalid, found.columns)
+        guards.check_invalid(
+            made.plan.whole, settings.max_invalid, found.invalid, found.columns, found.masked
+        )
         guards.check_damage(made.findings.damage, meant.damage)
         if not meant.protect_mismatch:
             guards.check_protect(made.findings.strangers)

@@ -216,7 +216,8 @@ class Survey:
             if step.layout.format is Format.JSON:  # all of it may stand on one line
                 where += f" (ID {self._index.records - self._begun + position + 1:,})"
             self._findings.invalid.append(f"{where} {reason}")
-            look = shown(batch.ids[position]) or guards.wanted(reason, step.layout)
+            told = batch.told.get(position, "")
+            look = shown(batch.ids[position]) or guards.wanted(reason, step.layout, told)
             self._findings.masked.append(look)
 
     def _note_reasons(self, sifted: "Sifted", row: bytes | bytearray) -> None:

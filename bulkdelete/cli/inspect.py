@@ -158,7 +158,7 @@ def _kind(fact: "dict[str, Any]") -> str:
 
 
 def _lines(one: "Look", fact: "dict[str, Any]") -> "Iterator[str]":
-    from bulkdelete.core.guards import cure_of
+    from bulkdelete.core.guards import cure_of, wanted
 
     packed = f", {fact['compression']}" if fact["compression"] else ""
     yield f"{fact['path']}: {fact['bytes']:,} bytes{packed}, {fact['format']}"
@@ -176,6 +176,9 @@ def _lines(one: "Look", fact: "dict[str, Any]") -> "Iterator[str]":
         yield f"    such as {'; '.join(column.examples)}" if column.examples else "    all blank"
     invalid = ", ".join(f"{reason} {count:,}" for reason, count in one.invalid.items())
     yield f"  in its beginning {one.ids:,} IDs; invalid: {invalid or 'none'}"
+    if one.first is not None:
+        line, reason, told = one.first
+        yield f"    the first: line {line:,} {reason} {wanted(reason, one.layout, told)}".rstrip()
     if cure := cure_of(one.invalid):
         yield f"    what helps: {cure}"
     yield from (f"  WARNING {warning}" for warning in one.warnings)

@@ -43,6 +43,7 @@ class Found:
     lines: list[int] = field(default_factory=list)
     faults: dict[int, str] = field(default_factory=dict)
     cells: "list[Sequence[str]]" = field(default_factory=list)
+    told: dict[int, str] = field(default_factory=dict)
 
     def add(self, one: str, kind: "Kind", line: int, cells: "Sequence[str]") -> None:
         """Add one ID."""
@@ -51,9 +52,13 @@ class Found:
         self.lines.append(line)
         self.cells.append(cells)
 
-    def add_fault(self, reason: str, kind: "Kind", line: int, cells: "Sequence[str]") -> None:
-        """Add the place where an ID should have been."""
+    def add_fault(
+        self, reason: str, kind: "Kind", line: int, cells: "Sequence[str]", told: str = ""
+    ) -> None:
+        """Add the place where an ID should have been; `told` is what was there instead."""
         self.faults[len(self.ids)] = reason
+        if told:
+            self.told[len(self.ids)] = told
         self.add("", kind, line, cells)
 
 
@@ -140,7 +145,7 @@ class BlockParser(ABC):
             return None
         kinds = found.kinds if self._layout.kind is None else self._layout.kind
         cells = found.cells if self._keep_cells else None
-        return Batch(found.ids, kinds, found.lines, offset, line, found.faults, cells)
+        return Batch(found.ids, kinds, found.lines, offset, line, found.faults, cells, found.told)
 
 
 def last_line_end(data: bytes) -> int:

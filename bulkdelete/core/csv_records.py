@@ -22,6 +22,7 @@ from bulkdelete.core.blocks import (
 )
 from bulkdelete.core.csv_rows import TYPES, Rows, kinds_of, read_rows, slices, with_line_feeds
 from bulkdelete.core.dialect import Dialect
+from bulkdelete.core.identities import mask
 from bulkdelete.core.lists import items
 from bulkdelete.core.model import Batch, Kind
 from bulkdelete.errors import InputError
@@ -184,7 +185,7 @@ class CsvParser(BlockParser):
         for position, (row, line) in enumerate(zip(table.rows, table.lines, strict=True)):
             fault = self._fault(row) or table.faults.get(position)
             if fault:
-                found.add_fault(fault, self._kind, line, row)
+                found.add_fault(fault, self._kind, line, row, _told(fault, row))
             else:
                 self._take_record(found, row, line)
         return self._batch(found)
@@ -198,7 +199,9 @@ class CsvParser(BlockParser):
         layout, kind = self._layout, self._kind
         if layout.type_column is not None:
             if row[layout.type_column] not in TYPES:
-                found.add_fault("unknown_type", kind, line, row)
+                named = row[layout.type_column]
+                told = mask(named) if named else "nothing"
+                found.add_fault("unknown_type", kind, line, row, told)
                 return
             kind = TYPES[row[layout.type_column]]
         ids = items(row[layout.column]) if layout.is_list else [row[layout.column]]
@@ -207,6 +210,16 @@ class CsvParser(BlockParser):
             return
         for one in ids:
             found.add(one, kind, line, row)
+
+
+def _told(fault: str, row: list[str]) -> str:
+    """Say what is wrong with a record, and nothing of what is in it."""
+    if fault == "ragged":
+        return f"{len(row):,} cell{'s' if len(row) > 1 else ''}"
+    for number, cell in enumerate(row, 1):
+        if odd := UNDECODED.search(cell):
+            return f"the byte 0x{ord(odd[0]) & 0xFF:02x} in cell {number:,}"
+    return ""
 
 
 def _fits(record: bytes) -> bool:

@@ -91,17 +91,24 @@ def check_age(made: float, now: float, max_age: float | None) -> None:
 
 
 def check_invalid(
-    counts: "Counts", max_percent: float, examples: "Sequence[str]", columns: "Sequence[str]" = ()
+    counts: "Counts",
+    max_percent: float,
+    examples: "Sequence[str]",
+    columns: "Sequence[str]" = (),
+    looks: "Sequence[str]" = (),
 ) -> None:
     """Refuse a list with too large a share of invalid IDs.
 
-    `examples` are "file:line reason", `columns` what holds the IDs.
+    `examples` are "file:line reason", `columns` what holds the IDs, `looks` how the examples look,
+    or in brackets what was wanted there.
     """
     selected = counts.read - counts.excluded
     if counts.invalid * 100 <= max_percent * selected:
         return
     share = counts.invalid * 100 / selected
-    first = "; ".join(examples[:_FIRST_ONES])
+    known = [one if one.startswith("(") else "" for one in looks]
+    pairs = zip(examples[:_FIRST_ONES], [*known, *[""] * len(examples)], strict=False)
+    first = "; ".join(f"{example} {look}".rstrip() for example, look in pairs)
     column = f" in the column {columns[0]}" if len(columns) == 1 else ""
     raise InputError(
         "max_invalid",
@@ -124,24 +131,30 @@ def cure_of(reasons: "Mapping[str, int]") -> str:
     return known[0] if known else ""
 
 
-def wanted(reason: str, layout: "Layout") -> str:
-    """Say what was expected where a record could not be read; "" when its ID says enough."""
-    return _WANTED.get(reason, "").format(width=layout.width, named=layout.named or "the element")
+def wanted(reason: str, layout: "Layout", told: str = "") -> str:
+    """Say what was found where a record could not be read, and what was expected there.
+
+    "" when its ID says enough; `told` is what was there.
+    """
+    expected = _WANTED.get(reason, "").format(
+        width=layout.width, named=layout.named or "the element"
+    )
+    return f"(found {told}; {expected})" if told and expected else expected and f"({expected})"
 
 
 _WANTED = {
-    "bad_encoding": "(text in UTF-8 is wanted)",
-    "bad_json": "(one whole JSON value is wanted)",
-    "bad_list": "({named} wants [a, b])",
-    "bad_quotes": "(a quote stands around a whole cell)",
-    "duplicate_key": "({named} is wanted once)",
-    "missing_key": "({named} is wanted)",
-    "not_a_string": "({named} wants text)",
-    "not_an_array": "({named} wants an array)",
-    "not_an_object": "({named} wants an object around it)",
-    "null": "({named} wants a value)",
-    "ragged": "({width} cells are wanted)",
-    "unknown_type": "(i or g is wanted)",
+    "bad_encoding": "text in UTF-8 is wanted",
+    "bad_json": "one whole JSON value is wanted",
+    "bad_list": "{named} wants [a, b]",
+    "bad_quotes": "a quote stands around a whole cell",
+    "duplicate_key": "{named} is wanted once",
+    "missing_key": "{named} is wanted",
+    "not_a_string": "{named} wants text",
+    "not_an_array": "{named} wants an array",
+    "not_an_object": "{named} wants an object around it",
+    "null": "{named} wants a value",
+    "ragged": "{width} cells are wanted",
+    "unknown_type": "i or g is wanted",
 }
 
 

@@ -120,14 +120,15 @@ class JsonParser(BlockParser):
             if fault is None:
                 found.add(one, self._kind, number, cells)
             else:
-                found.add_fault(fault, self._kind, number, cells)
+                found.add_fault(fault, self._kind, number, cells, one)
 
     def _read(self, line: bytes) -> "Iterator[tuple[str, str | None]]":
-        """Yield each ID of a record, or why there is none."""
+        """Yield each ID of a record; or what is there instead, and why that is none."""
         try:
             text = line.decode()
-        except UnicodeDecodeError:
-            return iter((("", "bad_encoding"),))
+        except UnicodeDecodeError as error:
+            told = f"the byte 0x{line[error.start]:02x} at column {error.start + 1:,}"
+            return iter(((told, "bad_encoding"),))
         try:
             # The strict decoder refuses what the other takes: NaN, lone surrogates.
             msgspec.json.decode(text)
@@ -203,4 +204,13 @@ def _ids(value: object, *, is_list: bool) -> "Iterator[tuple[str, str | None]]":
         yield "", "bad_list"
         return
     for one in found:
-        yield (one, None) if isinstance(one, str) else ("", "not_a_string")
+        yield (one, None) if isinstance(one, str) else (_sort_of(one), "not_a_string")
+
+
+def _sort_of(value: object) -> str:
+    """Say what a value of JSON is that is no text."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "true or false"
+    if isinstance(value, list):
+        return "an array"
+    return "an object" if isinstance(value, _Members) else "a number"

@@ -61,8 +61,9 @@ class Column:
 class Look:
     """What was found: how it is read (`reading` as it would have to be said), and what that gives.
 
-    `ids` were read of the head, `invalid` counts those that cannot be sent by reason; `warnings`
-    are what the damage detector says of the others.
+    `ids` were read of the head, `invalid` counts those that cannot be sent by reason; `first` of
+    them are line, reason, and what was there; `warnings` are what the damage detector says of the
+    others.
     """
 
     reading: Reading
@@ -71,6 +72,7 @@ class Look:
     columns: tuple[Column, ...]
     ids: int
     invalid: "Mapping[str, int]"
+    first: "tuple[int, str, str] | None"
     shapes: "Mapping[str, int]"
     examples: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -134,6 +136,7 @@ def look(head: Head, reading: Reading, target: "Target | None" = None) -> Look:
         columns=() if layout.empty else tuple(head.table(reading)),
         ids=found.count,
         invalid=_by_count(found.invalid),
+        first=found.first,
         shapes=_by_count(sum((one.shapes for one in found.detectors.values()), Counter())),
         examples=tuple(found.examples),
         warnings=tuple(str(one) for each in found.detectors.values() for one in each.findings()),
@@ -391,6 +394,7 @@ class _Found:
         unlike = None if target is None else target.unlike
         self.count = 0
         self.invalid: Counter[str] = Counter()
+        self.first: tuple[int, str, str] | None = None
         self.detectors = {kind: Detector(kind, unlike) for kind in Kind}
         self.examples: list[str] = []
 
@@ -400,6 +404,9 @@ class _Found:
         theirs = {} if self._fault is None else faults_of(batch, self._fault)
         wrong = theirs | faults(batch.ids) | dict(batch.faults)
         self.invalid.update(wrong.values())
+        if wrong and self.first is None:
+            at = min(wrong)
+            self.first = batch.lines[at], wrong[at], batch.told.get(at, "")
         good = [at for at in range(len(batch.ids)) if at not in wrong]
         for kind in Kind:
             places = [at for at in good if batch.kind(at) is kind]

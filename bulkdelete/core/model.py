@@ -47,6 +47,7 @@ class Batch:
     position to the reason why no ID could be read there. `offset` and `line` say where the first
     record starts: bytes into the part's decompressed stream, and its line. `cells[i]`, when asked
     for, are the original cells of the record of position i (records that hold several IDs repeat).
+    `told` says of some `faults` what was there instead, and nothing that could be an ID.
     """
 
     ids: list[str]
@@ -56,6 +57,7 @@ class Batch:
     line: int
     faults: "Mapping[int, str]" = field(default_factory=dict)
     cells: "Sequence[Sequence[str]] | None" = None
+    told: "Mapping[int, str]" = field(default_factory=dict)
 
     def kind(self, position: int) -> Kind:
         """Return the kind of the ID at `position`."""
