@@ -63,6 +63,9 @@ def _system(scheme: Scheme) -> Any:  # noqa: ANN401 - a file system of fsspec
     if scheme is Scheme.S3:
         # Who asks again, and how long, is `Remote`'s to say: not each of the layers below, too.
         options["config_kwargs"] = {"retries": {"total_max_attempts": 1}}
+    if scheme is Scheme.GS:
+        # The class itself: fsspec's own choice asks each bucket for its layout by gRPC first.
+        return import_module("gcsfs.core").GCSFileSystem(**options)
     return fsspec.filesystem(scheme.value, **options)
 
 
@@ -107,11 +110,16 @@ class Object:
         if self._url.scheme is Scheme.S3:
             self._file.seek(start)
             return bytes(self._file.read(end - start))
-        more = {}
-        if self._url.scheme is Scheme.GS:
-            more["generation"] = self._facts["generation"]
-        system = _system(self._url.scheme)
-        return bytes(system.cat_file(self._url.key, start=start, end=end, **more))
+        system, wanted = _system(self._url.scheme), {"start": start, "end": end}
+        if self._url.scheme is not Scheme.GS:
+            return bytes(system.cat_file(self._url.key, **wanted))
+        generation = self._facts["generation"]
+        try:
+            return bytes(system.cat_file(self._url.key, generation=generation, **wanted))
+        except FileNotFoundError:
+            if system.info(self._url.key)["generation"] != generation:
+                raise ChangedError from None
+            raise
 
 
 def found_under(url: Url) -> list[Url]:

@@ -76,7 +76,7 @@ def s3_server() -> Iterator[S3]:
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait_for(process, f"{url}/moto-api/")
+        wait_for(process, f"{url}/moto-api/")
         found = S3(url)
         found.make("bucket")
         yield found
@@ -88,7 +88,8 @@ def s3_server() -> Iterator[S3]:
 _MOTO = "import sys; from moto.server import main; main(['-H', '127.0.0.1', '-p', sys.argv[1]])"
 
 
-def _wait_for(process: "subprocess.Popen[bytes]", url: str) -> None:
+def wait_for(process: "subprocess.Popen[bytes]", url: str) -> None:
+    """Wait until a server answers."""
     ends = time.monotonic() + 60
     while time.monotonic() < ends and process.poll() is None:
         try:
