@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from bulkdelete import planning, runs
+from bulkdelete import planning, protecting, runs
 from bulkdelete.archive import Archive
 from bulkdelete.core import guards
 from bulkdelete.core.anomaly import Night, check_anomaly
@@ -89,7 +89,7 @@ class Intake:
             host=settings.host,
             account=settings.account,
             chunk_size=settings.chunk_size,
-            protect=settings.protect,
+            protect=await protecting.expanded(settings.protect),
             environment=settings.environment,
             made_by=who(),
             signatures=settings.signatures,

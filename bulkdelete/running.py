@@ -25,6 +25,7 @@ from bulkdelete.io.journal import LogFile
 from bulkdelete.io.rundir import machine_tag
 from bulkdelete.io.shared import shared
 from bulkdelete.io.source import fingerprint
+from bulkdelete.protecting import expanded
 from bulkdelete.reading import check_unchanged, planned_chunks, starting_mark
 from bulkdelete.starting import Start
 from bulkdelete.version import __version__
@@ -170,7 +171,7 @@ class ThisMachine:
     async def check_bound(self) -> None:
         """Hash input and protect lists again."""
         await check_unchanged(self.plan, self.job.parts)
-        lists = [(await fingerprint(path)).sha256 for path in self.job.protect]
+        lists = [(await fingerprint(one)).sha256 for one in await expanded(self.job.protect)]
         if lists != [one.sha256 for one in self.plan.bound.protect]:
             raise IntegrityError(
                 "protect_changed",

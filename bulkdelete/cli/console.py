@@ -234,9 +234,13 @@ def _job_lines(plan: "Plan") -> list[str]:
 def _held_back_lines(plan: "Plan") -> list[str]:
     """Say what each protect list did."""
     return [
-        f"    {held:,} by {path} ({one.entries:,} entries)"
+        f"    {held:,} by {path} ({one.entries:,} entries{_of_columns(one.columns)})"
         for path, one, held in zip(plan.protect, plan.bound.protect, plan.held_back, strict=False)
     ]
+
+
+def _of_columns(columns: tuple[str, ...]) -> str:
+    return f" of the columns {', '.join(columns)}" if columns else ""
 
 
 def _finding_lines(findings: "Findings") -> list[str]:

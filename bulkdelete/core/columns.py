@@ -45,13 +45,15 @@ _NUMBER_OR_HEX = re.compile(r"[-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?|[0-9a-fA-F]{
 class Wish(NamedTuple):
     """What the user asked for: the column's name and the kind of ID; `name` is the part's.
 
-    `names` are the names of columns that are known without doubt.
+    `names` are the names of columns that are known without doubt. `any_known`: of several of these
+    the first will do.
     """
 
     name: str
     column: str | None
     kind: Kind | None
     names: Names = NAMES
+    any_known: bool = False
 
 
 def fold(header: str) -> str:
@@ -109,6 +111,8 @@ def _beyond_doubt(headers: Sequence[str], meanings: dict[int, Meaning], wish: Wi
     candidates = [headers[index] for index in meanings]
     if len(set(map(fold, candidates))) < len(candidates):
         raise _twice(headers, wish)
+    if wish.any_known:
+        return min(meanings)
     raise UsageError(
         "which_column",
         f"{wish.name}: more than one column could hold the IDs: {_listed(candidates)}",

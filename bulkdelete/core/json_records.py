@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from bulkdelete.core.layout import Layout
 
 _ONE_SPELLING = re.compile(r'[^"\\/\x00-\x1f]+')
+NULL = "null"
+"""What is told to be there instead of text, where there is nothing."""
+
 _FAILURES = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -210,7 +213,7 @@ def _ids(value: object, *, is_list: bool) -> "Iterator[tuple[str, str | None]]":
 def _sort_of(value: object) -> str:
     """Say what a value of JSON is that is no text."""
     if value is None or isinstance(value, bool):
-        return "null" if value is None else "true or false"
+        return NULL if value is None else "true or false"
     if isinstance(value, list):
         return "an array"
     return "an object" if isinstance(value, _Members) else "a number"

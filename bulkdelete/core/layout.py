@@ -44,7 +44,8 @@ class Reading:
     `column` is a header name, a JSON path (`a.b`, `a[].b`), or with `header=False` a 0-based
     number. `explode` says that the values of the ID column are bracketed lists of IDs. `quote` and
     `escape` are those of CSV; "none" for the first: quotes mean nothing. `normal` are the ways of
-    `core.selection` in which IDs are put; `names` are the names of columns that are known.
+    `core.selection` in which IDs are put; `names` are the names of columns that are known;
+    `any_known`: of several such columns the first will do, because all of them are read.
     """
 
     format: Format = Format.AUTO
@@ -58,6 +59,7 @@ class Reading:
     explode: bool = False
     normal: tuple[str, ...] = ()
     names: columns.Names = columns.NAMES
+    any_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def sniff(head: bytes, name: str, reading: Reading, *, complete: bool) -> Layout
     body = head[bom:]
     chosen = format_of(body, name, reading)
     blank = Layout(chosen, encoding=encoding, bom=bom, kind=reading.id_type, normal=reading.normal)
-    wish = columns.Wish(name, reading.column, reading.id_type, reading.names)
+    wish = columns.Wish(name, reading.column, reading.id_type, reading.names, reading.any_known)
     if chosen is Format.JSON:
         if complete and (not body.strip() or is_empty_array(body)):
             return replace(blank, empty=True)

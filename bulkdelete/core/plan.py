@@ -19,11 +19,15 @@ SHORT_DIGEST = 12
 """Hex digits of a digest that are enough to approve it."""
 
 
-class Protected(msgspec.Struct, frozen=True):
-    """A protect list: SHA-256 of its bytes, and how many entries it has."""
+class Protected(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A protect list: SHA-256 of its bytes, and how many entries it has.
+
+    `columns` are those that its entries were taken from, where they are several.
+    """
 
     sha256: str
     entries: int
+    columns: tuple[str, ...] = ()
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -53,7 +53,7 @@ def table_layout(
             "rename one of them",
             where=name,
         )
-    wish = columns.Wish(name, reading.column, reading.id_type, reading.names)
+    wish = columns.Wish(name, reading.column, reading.id_type, reading.names, reading.any_known)
     paths = [one.path for one in found]
     base = Layout(
         chosen,
