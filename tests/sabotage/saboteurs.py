@@ -326,8 +326,8 @@ SABOTEURS = (
     Saboteur(
         "empty protect list taken",
         "protecting.py",
-        "        if not entries:\n",
-        "        if entries < 0:\n",
+        "        if not found.entries:\n",
+        "        if found.entries < 0:\n",
         (
             "tests/runs/test_main_job.py::test_i16_a_protect_list_that_is_missing_or_empty_means_no_run",
         ),
