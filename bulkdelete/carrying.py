@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from bulkdelete.core.live import Answer
     from bulkdelete.core.report import Report
+    from bulkdelete.lake import Hire
     from bulkdelete.mustering import Job, Mustered
     from bulkdelete.running import Brake
     from bulkdelete.starting import View
@@ -48,6 +49,10 @@ class Carriage(Protocol):
     async def clear(self, place: "Path") -> None:
         """See that nothing of an earlier start is still at work on a fleet."""
 
+    def hire(self, jobs: "Sequence[Job]") -> "Hire | None":
+        """Return how workers are come to that plan what is large; None where there are none."""
+        ...
+
     def ready(
         self, place: "Path", jobs: "Sequence[Mustered]"
     ) -> "AbstractAsyncContextManager[Carry]":
@@ -60,6 +65,9 @@ class Here:
 
     async def clear(self, place: "Path") -> None:
         """Nothing of ours outlives its process."""
+
+    def hire(self, jobs: "Sequence[Job]") -> None:
+        """There is nobody else."""
 
     @asynccontextmanager
     async def ready(self, place: "Path", jobs: "Sequence[Mustered]") -> "AsyncIterator[Carry]":

@@ -79,7 +79,7 @@ async def run(
     jobs = crew(fleet, file, place, order, environment)
     with _alone(place):
         await company.carriage.clear(place)
-        ready = await muster(jobs, place, order, company.tell)
+        ready = await muster(jobs, place, order, company.tell, company.carriage.hire(jobs))
         made = _Fleet(fleet.name, place, tuple(ready))
         found = await _run(made, order, company, at_once)
         with suppress(OSError):  # a full disk: how it stands is told all the same

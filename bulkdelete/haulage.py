@@ -11,6 +11,7 @@ import secrets
 import signal
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,6 +30,7 @@ from bulkdelete.io.cluster import check_extra, reached
 from bulkdelete.io.counted import TERMS, agree, name_of
 from bulkdelete.io.orders import LEFT, PREFIX, Desk, Orders, left_behind, scheduler_of
 from bulkdelete.io.rundir import runs_in
+from bulkdelete.lake import Hands, Hire
 from bulkdelete.version import __version__
 
 if TYPE_CHECKING:
@@ -88,6 +90,22 @@ class Haulage:
         while self._others and loop.time() < until and _busy(place):  # noqa: ASYNC110 - elsewhere
             await asyncio.sleep(_POLL)
 
+    def hire(self, jobs: "Sequence[Job]") -> Hire:
+        """Return how the cluster's workers are come to, to plan what is large."""
+        return Hire(partial(self._hands, jobs))
+
+    @asynccontextmanager
+    async def _hands(self, jobs: "Sequence[Job]") -> "AsyncIterator[Hands]":
+        if self._address.local:
+            self._hide(jobs)
+        async with reached(self._address, self._workers) as cluster:
+            yield Hands(cluster.submit, len(await cluster.workers()))
+
+    def _hide(self, jobs: "Sequence[Job]") -> None:
+        """Leave no passcode in the environment, which embedded workers inherit."""
+        for name in {name for one in jobs for name in targets.secrets_of(one.settings.target)}:
+            self._environment.pop(name, None)
+
     @asynccontextmanager
     async def ready(self, place: "Path", jobs: "Sequence[Mustered]") -> "AsyncIterator[Carry]":
         """Come to the cluster, see that all workers are fit, and leave it afterwards.
@@ -115,8 +133,7 @@ class Haulage:
         """Have embedded workers handed their passcodes; they inherit no variable with one."""
         if not self._address.local:
             return ""
-        for name in {name for one in jobs for name in targets.secrets_of(one.settings.target)}:
-            self._environment.pop(name, None)
+        self._hide(jobs)
         passcodes = {one.name: one.credentials.passcode for one in jobs if one.credentials}
         return await stack.enter_async_context(purse.handed_out(passcodes, os.getuid()))
 

@@ -39,7 +39,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("surveying",),
     ("errands",),
     ("lake",),
-    ("hiring",),
     ("planning", "sending", "reporting", "outcome_files", "tracing"),
     ("steering", "events"),
     ("starting",),

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 
-from bulkdelete import errands
+from bulkdelete import errands, fleet
+from bulkdelete.approving import Consent
+from bulkdelete.carrying import Here
 from bulkdelete.core.cluster import Address
-from bulkdelete.hiring import hire
+from bulkdelete.haulage import Haulage
+from bulkdelete.intake import Meant
 from bulkdelete.io.cluster import reached
 from bulkdelete.lake import Hands, Hire
+from bulkdelete.mustering import Job, Order
+from bulkdelete.surveying import Stretch, Survey
 from tests.clusters.test_reached import threads
 from tests.runs.test_lakes import check_same, left, listed, wished
 
@@ -22,8 +27,52 @@ from tests.runs.test_lakes import check_same, left, listed, wished
 async def test_the_workers_of_a_cluster_make_the_plan_of_one_process(tmp_path: Path) -> None:
     """By its address alone; the cluster is left when they are done."""
     async with threads(2) as address:
-        hired = replace(hire(address), least=0)
+        hired = replace(Haulage(address, 2, {}).hire([]), least=0)
         await check_same(wished(listed(tmp_path)), hired)
+
+
+class Keen(Haulage):
+    """Has the smallest list planned by workers."""
+
+    def hire(self, jobs: Sequence[Job]) -> Hire:
+        """Take anything."""
+        return replace(super().hire(jobs), least=0)
+
+
+async def test_a_fleet_has_its_lists_planned_by_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its digest is that of the same fleet without them."""
+    joined: list[str] = []
+    join = Survey.join
+
+    def noted(self: Survey, stretch: Stretch) -> None:
+        joined.append(stretch.met[0].facts.path)
+        join(self, stretch)
+
+    monkeypatch.setattr(Survey, "join", noted)
+    listed(tmp_path)
+    file = tmp_path / "night.toml"
+    job = '[[job]]\nname = "shop"\ninputs = ["*.csv"]\naccount-id = "A"\nregion = "eu1"\n'
+    file.write_text(job)
+    order = Order(consent=Consent(), meant=Meant(), dry_run=True)
+    digests = []
+    async with threads(2) as address:
+        for name, carriage in (("here", Here()), ("there", Keen(address, 2, {}))):
+            company = fleet.Company(
+                tell=lambda *_: None, watch=_nobody, ask=lambda *_: None, carriage=carriage
+            )
+            runs = str(tmp_path / name)
+            found = await fleet.run(file, order, company, {}, at_once=1, runs_dir=runs)
+            assert (found.reason, found.jobs[0].state) == (None, "planned")
+            digests.append(found.fleet_digest)
+    assert digests[0]
+    assert digests[0] == digests[1]
+    assert joined == [str(tmp_path / "0.csv")]
+
+
+async def _nobody(_: object) -> None:
+    """Look at nothing."""
 
 
 @pytest.mark.dask
