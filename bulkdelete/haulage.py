@@ -24,7 +24,7 @@ from bulkdelete.core.live import Answer
 from bulkdelete.core.report import Report
 from bulkdelete.errors import BulkdeleteError, Interrupted, Stopped, UsageError
 from bulkdelete.events import Holding, Sending, Tuned, Wrote
-from bulkdelete.hauling import TOPIC, Came, fit, haul, quieten
+from bulkdelete.hauling import TOPIC, Came, fit, haul, quieten, stay
 from bulkdelete.io import purse
 from bulkdelete.io.cluster import check_extra, reached
 from bulkdelete.io.counted import TERMS, agree, name_of
@@ -277,6 +277,7 @@ class _Yard:
         if not new:
             return
         place, nonce = str(self._desk.place), self._desk.nonce
+        await self._cluster.each(new, stay)
         asked = await self._cluster.each(new, fit, place, nonce, seconds=FIT_SECONDS)
         for worker, found in asked.items():
             if found == []:

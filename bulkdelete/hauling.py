@@ -37,6 +37,8 @@ from bulkdelete.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from distributed import Worker
+
     from bulkdelete.carrying import Sight
     from bulkdelete.events import Event
 
@@ -102,6 +104,22 @@ def quieten() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+_at_work: set[threading.Thread] = set()
+
+
+async def stay(dask_worker: "Worker") -> None:
+    """Have a worker that ends wait for the jobs on it, which end in order then."""
+    from distributed import WorkerPlugin  # noqa: PLC0415 - an extra
+
+    class Last(WorkerPlugin):
+        async def teardown(self, worker: "Worker") -> None:  # noqa: ARG002 - as Dask calls it
+            while any(one.is_alive() for one in _at_work):  # noqa: ASYNC110 - threads
+                await asyncio.sleep(WATCH_SECONDS)
+
+    if TOPIC not in dask_worker.plugins:
+        await dask_worker.plugin_add(Last(), TOPIC)
+
+
 # --- what a job is ---
 
 _taken: dict[str, str] = {}
@@ -164,11 +182,16 @@ def haul(place: str, nonce: str, name: str, token: str) -> bytes:
     secede()  # it waits for answers nearly all the time, and others may do so beside it
     done: Future[bytes] = Future()
     work = contextvars.copy_context()
-    # No daemon: a worker that ends waits for what is in flight.
-    threading.Thread(
+    # No daemon: a process that ends waits for what is in flight.
+    thread = threading.Thread(
         target=work.run, args=(_settle, done, desk, orders, name, token), name=f"job-{token}"
-    ).start()
-    return done.result()
+    )
+    thread.start()
+    _at_work.add(thread)
+    try:
+        return done.result()
+    finally:
+        _at_work.discard(thread)
 
 
 def _settle(done: "Future[bytes]", desk: Desk, orders: Orders, name: str, token: str) -> None:

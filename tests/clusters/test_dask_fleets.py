@@ -1,0 +1,204 @@
+"""Fleets sent by real Dask workers, of which, as of all else, some are killed."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bulkdelete.hauling import fit
+from bulkdelete.io.orders import Desk
+from bulkdelete.io.rundir import RunDir
+from bulkdelete.version import __version__
+from tests import large_dask
+from tests.clusters.cluster import Dask, running
+from tests.clusters.test_orders import orders
+from tests.conftest import PASSCODE, Emulate, Program
+from tests.runs.test_fleets import Yard
+
+_SECONDS = 300
+
+
+@pytest.fixture
+async def yard(program: Program, emulate: Emulate) -> Yard:
+    """Make six jobs of two accounts, 1,000 IDs each; the driver has no passcode."""
+    found = Yard(program, emulate)
+    program.cold = True
+    for account in ("A", "B"):
+        await found.account(account, latency=0.1)
+    for number in range(6):
+        found.job(f"job-{number}", "AB"[number % 2], 1000)
+    del program.env["PASS"]
+    return found
+
+
+@pytest.fixture
+async def dask(tmp_path: Path, unused_tcp_port: int) -> AsyncIterator[Dask]:
+    """Make a cluster of two workers, which have the passcode."""
+    async with running(tmp_path, unused_tcp_port, 2, {"PASS": PASSCODE}) as found:
+        yield found
+
+
+async def start(yard: Yard, address: str, *more: object) -> asyncio.subprocess.Process:
+    """Start the fleet on a cluster."""
+    return await yard.program.start(*yard.words("--yes", "--json", "--dask", address, *more))
+
+
+async def ended(driver: asyncio.subprocess.Process) -> tuple[int | None, Any, str]:
+    """Return how it ended: its code, its report, and what it said."""
+    async with asyncio.timeout(_SECONDS):
+        out, err = await driver.communicate()
+    return driver.returncode, json.loads(out or b"{}"), err.decode()
+
+
+async def seen(yard: Yard, requests: int) -> None:
+    """Wait until the servers saw so many requests."""
+    async with asyncio.timeout(_SECONDS):
+        while yard.requests() < requests:
+            await asyncio.sleep(0.02)
+
+
+def children_of(process: int) -> list[str]:
+    """Return the processes that one has started."""
+    tasks = Path(f"/proc/{process}/task").glob("*/children")
+    return [one for task in tasks for one in task.read_text().split()]
+
+
+def surroundings_of(process: str) -> bytes:
+    """Return the environment that a process was started with."""
+    return Path(f"/proc/{process}/environ").read_bytes()
+
+
+def lives(process: str) -> bool:
+    """Tell whether a process is there."""
+    return Path(f"/proc/{process}").exists()
+
+
+def most_in_flight(yard: Yard) -> int:
+    """Return how many requests an account had in flight at most, by its server."""
+    every: list[dict[str, int]] = [one.state.stats() for one in yard.emulators.values()]
+    return max(one["max_live_in_flight"] for one in every)
+
+
+def test_what_is_unfit_is_said(tmp_path: Path) -> None:
+    """Another version, a lock that does not hold here, orders that are not seen."""
+    lock = tmp_path / "fleet.lock"
+    lock.touch()
+    desk = Desk(tmp_path / ".dask-1", "one")
+    assert "does not see" in fit(str(desk.place), "one")[0][1]
+    desk.write(orders("one", lock=str(lock)))
+    assert fit(str(desk.place), "one") == [
+        ("", f"it has bulkdelete {__version__}, and the driver 1")
+    ]
+    desk.remove()
+    desk.write(orders("one", version=__version__, lock=str(lock)))
+    assert "does not find" in fit(str(desk.place), "one")[0][1]
+    with RunDir(tmp_path).lock(name=lock.name):
+        ((name, why),) = fit(str(desk.place), "one")
+    assert name == "j"
+    assert why
+
+
+@pytest.mark.dask
+async def test_a_fleet_is_sent_by_workers_as_by_this_process(yard: Yard, dask: Dask) -> None:
+    """One report, within the caps, each ID once; no passcode stands in what the driver wrote."""
+    code, report, said = await ended(await start(yard, dask.address))
+    assert (code, report["state"], report["ids"]["accepted"]) == (0, "finished", 6000), said
+    yard.check_sent_once()
+    assert most_in_flight(yard) <= 3
+    kept = [path for path in yard.place.rglob("*") if path.is_file()]
+    assert len(kept) > 6
+    assert not [path for path in kept if PASSCODE.encode() in path.read_bytes()]
+    log = (dask.place / "dask.log").read_text()
+    assert PASSCODE not in log
+    assert yard.ids["job-0"][0] not in log
+    code, report, said = await ended(await start(yard, dask.address))
+    assert (code, report["state"]) == (0, "finished"), said
+    yard.check_sent_once()
+
+
+@pytest.mark.dask
+async def test_an_unfit_worker_is_named_before_the_first_request(yard: Yard, dask: Dask) -> None:
+    """It has no passcode; nothing is sent, and the others alone go on later."""
+    third = await dask.worker(PASS="x y")
+    async with asyncio.timeout(_SECONDS):
+        while "Register worker addr" not in (log := (dask.place / "dask.log").read_text()) or (
+            log.count("Register worker addr") < 3
+        ):
+            await asyncio.sleep(0.1)
+    code, report, _ = await ended(await start(yard, dask.address))
+    assert (code, report["reason"]["code"]) == (2, "worker_unfit")
+    assert "job 'job-0': the passcode is blank, or holds spaces" in report["reason"]["message"]
+    assert yard.requests() == 0
+    third.kill()
+    await third.wait()
+    code, report, said = await ended(await start(yard, dask.address))
+    assert (code, report["state"]) == (0, "finished"), said
+    yard.check_sent_once()
+
+
+@pytest.mark.dask
+async def test_a_signal_to_the_driver_drains_the_workers(yard: Yard, dask: Dask) -> None:
+    """143, and the same command goes on; nothing is sent twice."""
+    driver = await start(yard, dask.address)
+    await seen(yard, 10)
+    driver.send_signal(signal.SIGTERM)
+    code, report, said = await ended(driver)
+    assert (code, report["state"]) == (143, "interrupted"), said
+    assert 0 < report["ids"]["accepted"] < 6000
+    code, report, said = await ended(await start(yard, dask.address))
+    assert (code, report["ids"]["accepted"]) == (0, 6000), said
+    yard.check_sent_once()
+
+
+@pytest.mark.dask
+async def test_a_scheduler_that_dies_stops_all_and_another_goes_on(yard: Yard, dask: Dask) -> None:
+    """75; what is in flight ends in order, and the next start waits until no lease can be out."""
+    driver = await start(yard, dask.address)
+    await seen(yard, 10)
+    assert dask.scheduler is not None
+    dask.scheduler.kill()
+    await dask.scheduler.wait()
+    code, report, said = await ended(driver)
+    assert (code, report["reason"]["code"]) == (75, "cluster_lost"), said
+    for one in dask.workers:
+        async with asyncio.timeout(_SECONDS):
+            await one.wait()
+    await dask.begin(int(dask.address.rpartition(":")[2]))
+    await dask.worker()
+    code, report, said = await ended(await start(yard, dask.address))
+    assert (code, report["ids"]["accepted"]) == (0, 6000), said
+    assert "slots.new" in said
+    assert most_in_flight(yard) <= 3
+    every = [times for account in "AB" for times in yard.acted(account).values()]
+    assert (len(every), max(every)) == (6000, 1)
+
+
+@pytest.mark.dask
+async def test_a_local_cluster_has_passcodes_in_no_environment(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its workers are handed them; they are processes of their own, and gone with the driver."""
+    monkeypatch.setitem(yard.program.env, "PASS", PASSCODE)
+    driver = await start(yard, "local")
+    await seen(yard, 10)
+    children = children_of(driver.pid)
+    surroundings = list(map(surroundings_of, children))
+    assert len(surroundings) >= 2
+    assert not any(PASSCODE.encode() in one for one in surroundings)
+    code, report, said = await ended(driver)
+    assert (code, report["ids"]["accepted"]) == (0, 6000), said
+    assert most_in_flight(yard) <= 3
+    yard.check_sent_once()
+    async with asyncio.timeout(_SECONDS):
+        while any(map(lives, children)):
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.dask
+async def test_workers_and_driver_are_killed() -> None:
+    """The large story, with a twentieth of its IDs."""
+    assert await large_dask.main(250) == 0
