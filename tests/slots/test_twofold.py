@@ -6,11 +6,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
+from bulkdelete.io import shared as sharing
 from bulkdelete.io.shared import Twofold, shared
 from bulkdelete.io.slots import KernelSlots, Lease
 from tests.conftest import ACCOUNT, Emulate, Program, times_acted
+from tests.logs import heard_of
 from tests.slots.server import RedisServer
 
 SECONDS = 30.0
@@ -142,7 +143,7 @@ async def test_fewer_and_more_of_both(make: Make) -> None:
 async def test_without_a_place_for_locks_the_leases_alone_count(tmp_path: Path) -> None:
     """It is said, and stops nothing."""
     leased = KernelSlots("redis", "a", 1, tmp_path)
-    with capture_logs() as logs:
+    with heard_of(sharing) as logs:
         async with Twofold(leased, "h", "a", 1, tmp_path / "none") as mine:
             lease = await soon(mine)
             assert mine.busy() == ("slots", 0.0)

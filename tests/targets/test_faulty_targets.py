@@ -9,8 +9,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-import structlog
-from structlog.testing import LogCapture, capture_logs
+from structlog.testing import capture_logs
 
 import bulkdelete
 from bulkdelete import dispatch, targets
@@ -33,6 +32,7 @@ from bulkdelete.dispatch import Dispatcher
 from bulkdelete.emulator import Order
 from bulkdelete.targets.amplitude import AMPLITUDE
 from bulkdelete.targets.clevertap import CLEVERTAP
+from tests.logs import heard_of
 from tests.targets.cases import case_of, ids_of, listed
 
 Judge = Callable[[Sequence[str]], Any]
@@ -41,12 +41,6 @@ Judge = Callable[[Sequence[str]], Any]
 def raises(ids: Sequence[str]) -> Verdict:
     """Fail with words that name an ID."""
     raise KeyError(ids[0])
-
-
-def listening_to(heard: LogCapture) -> Any:  # noqa: ANN401 - structlog's
-    """Return a logger of every level that tells only this."""
-    every = structlog.make_filtering_bound_logger(0)
-    return structlog.wrap_logger(None, processors=[heard], wrapper_class=every)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +73,10 @@ async def test_s5_s8_what_cannot_be_judged_is_in_doubt(
 
     case, kind = case_of("clevertap"), Kind.IDENTITY
     ids = ids_of(kind, 10)
-    faulty, heard = replace(CLEVERTAP, decode=decode), LogCapture()
+    faulty = replace(CLEVERTAP, decode=decode)
     with (
         mock.patch.object(targets, "find", return_value=faulty),
-        # However this process was told to log before.
-        mock.patch.object(dispatch, "_log", listening_to(heard)),
+        heard_of(dispatch) as heard,
         capture_logs() as logs,
     ):
         async with case.emulator() as emulator:
@@ -91,7 +84,7 @@ async def test_s5_s8_what_cannot_be_judged_is_in_doubt(
     assert (report.exit_code, report.ids["accepted"], report.ids["ambiguous"]) == (3, 5, 5)
     assert report.run_dir is not None
     assert (await bulkdelete.status(report.run_dir)).ids == report.ids
-    logs += heard.entries
+    logs += heard
     (noted,) = [one for one in logs if one["event"] == "answer.unjudged"]
     assert noted["error"] == wrong
     assert not any(one in json.dumps(logs, default=str) for one in ids)
