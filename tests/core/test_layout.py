@@ -211,6 +211,9 @@ def test_a_profile_export_needs_the_kind_or_the_column() -> None:
     layout = look(header, reading=Reading(column="all_identities"))
     assert (layout.column, layout.is_list, layout.kind) == (1, True, IDENT)
     assert code("objectId,guid\n") == "which_column"
+    every = Reading(any_known=True)
+    assert look(header, reading=every).column == 0
+    assert look("name,objectId,guid\n", reading=every).column == 1
 
 
 def test_typed_lists_are_known_by_their_header() -> None:

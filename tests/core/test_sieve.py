@@ -26,6 +26,7 @@ def test_a_batch_without_a_fault_is_taken_whole() -> None:
     (one,) = sifted.kinds()
     assert (sifted.out, sifted.shape) == ({}, Shape.UUID)
     assert one == OfKind(IDENT, some.ids, joined(some.ids), None)
+    assert sifted.even == joined(some.ids)
     assert one.ids is some.ids
     assert one.lines(some) is some.lines
     assert one.position(1) == 1
@@ -37,7 +38,7 @@ def test_what_is_left_out_is_not_looked_at(kinds: "Kind | list[Kind]") -> None:
     some = batch(["a", "", "null", "b"], kinds, faults={1: "bad_json"})
     sifted = sift(some, None)
     assert sifted.out == {1: "bad_json", 2: "forbidden_value"}
-    assert sifted.shape is None
+    assert (sifted.shape, sifted.even) == (None, None)
     (one,) = sifted.kinds()
     assert (one.kind, one.ids, one.data, one.positions) == (IDENT, ["a", "b"], b"a\nb", [0, 3])
     assert [one.position(place) for place in range(2)] == [0, 3]
