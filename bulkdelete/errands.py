@@ -23,7 +23,7 @@ from bulkdelete.core.sieve import sift
 from bulkdelete.core.sketch import Sketch
 from bulkdelete.core.spills import Bits, Repeats
 from bulkdelete.core.urls import url_of
-from bulkdelete.errors import IntegrityError
+from bulkdelete.errors import IntegrityError, UsageError
 from bulkdelete.io import source
 from bulkdelete.io.spill import Kept, NamedSpill, put
 from bulkdelete.protecting import protect_rules
@@ -37,6 +37,7 @@ from bulkdelete.wish import Wish
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bulkdelete.core.identities import ProtectRules
     from bulkdelete.surveying import Rules
     from bulkdelete.walking import Met, Step
 
@@ -48,10 +49,15 @@ SHARE = 2
 """Half of the memory is for de-duplication; the program and the plan's index take the rest."""
 
 
+class ApartError(Exception):
+    """The workers do not see what they would have to: so it is planned by one process."""
+
+
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """What is said to all: the list, how it is cut, and the seed of the hashes of this one time.
 
-    `first` is how the first part that holds anything is laid out.
+    `first` is how the first part that holds anything is laid out; `lists` are the protect lists as
+    they were read by who binds the plan to them.
     """
 
     parts: tuple[tuple[str, str], ...]
@@ -60,6 +66,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     chunk_size: int
     protect: tuple[str, ...]
+    lists: tuple[plans.Protected, ...]
     last_seen: str | None
     exported_at: float | None
     selection: Selection
@@ -185,9 +192,14 @@ def read(path: Path, kind: type[T]) -> T:
 
 
 def place_of(part: Part) -> str:
-    """Return where a part is, for whoever reads it from another place."""
+    """Return where a part is, for whoever reads it from another place.
+
+    ApartError where the address is itself a right to read: it is neither kept nor passed on.
+    """
     if isinstance(part.path, Path):
         return str(part.path.absolute())
+    if part.path.url.secret:
+        raise ApartError(f"{part.name} is a signed address")
     return part.path.url.text
 
 
@@ -241,7 +253,7 @@ class _First:
     async def take(self, met: int, passed: int) -> Census:
         """Go through it."""
         wish, orders = self._wish, self._orders
-        rules, _ = await protect_rules(wish.protect, wish.reading.names)
+        rules = await self._rules()
         protected = [{kind: array("Q") for kind in Kind} for _ in rules]
         sketcher = sketcher_of(orders.sketch_seed)
         selector = selector_of(orders, met, passed)
@@ -269,6 +281,17 @@ class _First:
             theirs={kind: bytes(Bits.of(one)) for kind, one in self._theirs.items()},
             sketch=sketcher.sketch() if sketcher else None,
         )
+
+    async def _rules(self) -> "list[ProtectRules]":
+        """Read the protect lists; ApartError unless they are those that the plan is bound to."""
+        wish = self._wish
+        try:
+            rules, lists = await protect_rules(wish.protect, wish.reading.names)
+        except UsageError as error:
+            raise ApartError(f"a worker cannot read a protect list: {error}") from error
+        if lists != self._orders.lists:
+            raise ApartError("a worker sees another protect list")
+        return rules
 
     def _put(
         self,

@@ -22,7 +22,7 @@ from bulkdelete.core.model import Kind
 from bulkdelete.core.selection import Selection
 from bulkdelete.core.spills import RANGES, Bits, together
 from bulkdelete.core.stretches import cut
-from bulkdelete.errands import SHARE, Census, Orders, Totals
+from bulkdelete.errands import SHARE, ApartError, Census, Orders, Totals
 from bulkdelete.errors import BulkdeleteError, Stopped, UsageError
 from bulkdelete.io import files, source
 from bulkdelete.io.spill import Kept
@@ -33,6 +33,7 @@ from bulkdelete.walking import Laid, laid_out
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bulkdelete.core.plan import Protected
     from bulkdelete.core.sketch import Sketcher
     from bulkdelete.wish import Wish
 
@@ -71,10 +72,6 @@ class Hire:
     least: int = LEAST
 
 
-class ApartError(Exception):
-    """The workers do not see what they would have to: so it is planned here."""
-
-
 async def sizes(wish: "Wish") -> list[int]:
     """Return the size of each part, in bytes; raise what is wrong with the first of them."""
     few = asyncio.Semaphore(_AT_ONCE)
@@ -97,8 +94,9 @@ def pays(hire: Hire, found: "Sequence[int]") -> bool:
     return len(found) > 1 and sum(found) >= hire.least
 
 
-async def surveyed(
+async def surveyed(  # noqa: PLR0913, PLR0917 - what a plan is made of, and who makes it
     wish: "Wish",
+    lists: "tuple[Protected, ...]",
     key: bytes,
     now: float,
     found: "Sequence[int]",
@@ -106,6 +104,8 @@ async def surveyed(
     told: "Sketcher | None",
 ) -> Survey:
     """Have the list surveyed, in stretches; tell a sketcher of it.
+
+    `lists` are its protect lists as they were read here.
 
     ApartError when it cannot be done there; what refuses the list is raised as ever.
     """
@@ -117,7 +117,7 @@ async def surveyed(
             raise ApartError("there is one worker only")
         files.make_private(place)
         try:
-            return await _Lake(wish, key, now, found, hands, place).surveyed(told)
+            return await _Lake(wish, lists, key, now, found, hands, place).surveyed(told)
         finally:
             _remove(place)
 
@@ -130,9 +130,10 @@ def _remove(place: Path) -> None:
 class _Lake:
     """A list that is planned by many, from its first pass to its survey."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the same
         self,
         wish: "Wish",
+        lists: "tuple[Protected, ...]",
         key: bytes,
         now: float,
         found: "Sequence[int]",
@@ -140,6 +141,7 @@ class _Lake:
         place: Path,
     ) -> None:
         self._wish = wish
+        self._lists = lists
         self._key = key
         self._now = now
         self._hands = hands
@@ -185,6 +187,7 @@ class _Lake:
             target=wish.target.name,
             chunk_size=wish.chunk_size,
             protect=tuple(str(path.absolute()) for path in wish.protect),
+            lists=self._lists,
             last_seen=wish.last_seen,
             exported_at=wish.exported_at,
             selection=wish.selection,
@@ -230,7 +233,7 @@ class _Lake:
                     # Perhaps it is out of their reach only; else this process says so itself.
                     raise ApartError(f"for a worker, {error}") from error
                 raise
-            except BulkdeleteError:
+            except (BulkdeleteError, ApartError):
                 raise
             except (FileNotFoundError, PermissionError) as error:
                 raise ApartError("a worker does not see the directory of the plan") from error

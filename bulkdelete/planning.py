@@ -16,7 +16,7 @@ from bulkdelete.core import plan as plans
 from bulkdelete.core.dedup import MemoryFullError, Seen, SeenIds
 from bulkdelete.core.model import Kind
 from bulkdelete.core.selection import Selector
-from bulkdelete.errands import SHARE, check_sums
+from bulkdelete.errands import SHARE, ApartError, check_sums
 from bulkdelete.io import source
 from bulkdelete.io.inflating import BLOCK
 from bulkdelete.protecting import protect_rules
@@ -81,8 +81,8 @@ async def make_plan(
         return await _planned_here(order, sum(found))
     sketcher = sketcher_of(wish.sketch_seed)
     try:
-        survey = await lake.surveyed(wish, key, created, found, hire, sketcher)
-    except lake.ApartError as error:
+        survey = await lake.surveyed(wish, order.lists, key, created, found, hire, sketcher)
+    except ApartError as error:
         made = await _planned_here(order, sum(found))
         made.findings.notes.append(f"this was planned by one process: {error}")
         return made

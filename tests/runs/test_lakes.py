@@ -22,6 +22,7 @@ from bulkdelete.core.layout import Reading
 from bulkdelete.core.model import Kind
 from bulkdelete.core.selection import Condition, Selection
 from bulkdelete.core.shard import Shard
+from bulkdelete.core.urls import url_of
 from bulkdelete.errors import (
     BulkdeleteError,
     InputError,
@@ -221,6 +222,42 @@ async def test_a_part_is_refused_in_the_words_of_one_process(
     assert said[0] == said[1]
     assert "2.csv" in said[0][2]
     assert not left(tmp_path)
+
+
+@pytest.mark.parametrize("seen", ["user-00099\n", "", None], ids=["another", "empty", "none"])
+async def test_s2_s10_a_worker_that_sees_another_protect_list_does_not_plan(
+    tmp_path: Path, pool: Executor, seen: str | None
+) -> None:
+    """Whoever the bound list protects is protected: one process plans, by what it read already."""
+    paths, vips = listed(tmp_path), tmp_path / "vips.txt"
+    vips.write_text("user-00001\nuser-00050\n")
+    wish = wished(paths, protect=(vips,))
+    one = await planned(wish)
+    changed: list[Path] = []
+
+    def change(function: object, *_: object) -> None:
+        if function is errands.take and not changed:
+            changed.append(vips.rename(tmp_path / "away"))
+            if seen is not None:
+                vips.write_text(seen)
+
+    many = await planned(wish, hire_of(pool, before=change))
+    assert changed
+    assert (many.plan, many.sections) == (one.plan, one.sections)
+    assert (many.plan.counts.protected, many.plan.held_back) == (2, (2,))
+    assert "protect list" in many.findings.notes[-1]
+
+
+def test_s15_a_signed_address_is_not_handed_to_workers() -> None:
+    """Who has it can read the list: the plan is made where it was given."""
+    url = url_of("https://store.example/list.csv?X-Amz-Signature=s3cr3t")
+    assert url is not None
+    with pytest.raises(errands.ApartError, match="a signed address") as caught:
+        errands.place_of(Part(source.remote(url), str(url)))
+    assert "s3cr3t" not in str(caught.value)
+    plain = url_of("s3://bucket/list.csv")
+    assert plain is not None
+    assert errands.place_of(Part(source.remote(plain), "list")) == "s3://bucket/list.csv"
 
 
 @pytest.mark.parametrize("errand", [errands.find, errands.survey])
