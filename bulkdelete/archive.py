@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bulkdelete.errors import IntegrityError
+from bulkdelete.io import files
 from bulkdelete.io.rundir import RunDir
 from bulkdelete.reading import STDIN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bulkdelete.core.plan import Plan
     from bulkdelete.core.shard import Shard
@@ -110,10 +111,11 @@ class Archive:
 
     def _look(self) -> None:
         there: dict[Place, Kept | None] = {}
-        for place in _directories(self._place):
-            there[place] = known = self._kept(place)
-            if known is None and _is_fleet(place[0]):
-                there.update((inner, self._kept(inner)) for inner in _directories(place[0]))
+        links: list[str] = []
+        for place in _directories(self._place, links):
+            self._enter(place, there, links)
+        for place in list(_far(links, there)) if links else ():
+            self._enter(place, there, [])
         if there == self._known:
             return
         self._known = there
@@ -123,6 +125,12 @@ class Archive:
         for one in self._runs:
             self._of_job.setdefault(one.job, []).append(one)
 
+    def _enter(self, place: "Place", there: "dict[Place, Kept | None]", links: list[str]) -> None:
+        """Note the run that is there, or those of a fleet."""
+        there[place] = known = self._kept(place)
+        if known is None and _is_fleet(place[0]):
+            there.update((inner, self._kept(inner)) for inner in _directories(place[0], links))
+
     def _kept(self, place: "Place") -> Kept | None:
         """Return the run that is there; None for what is none, and may become one."""
         known = self._known.get(place)
@@ -130,16 +138,34 @@ class Archive:
         return known or (kept(run) if run.exists() else None)
 
 
-def _directories(place: "Path | str") -> "list[Place]":
+def _directories(place: "Path | str", links: list[str]) -> "list[Place]":
+    """Return the directories in a place that we may enter; `links` gets the links there."""
+    found = []
     try:
-        with os.scandir(place) as found:
-            return [
-                (one.path, one.inode())
-                for one in found
-                if not one.name.startswith(".") and one.is_dir()
-            ]
+        with os.scandir(place) as entries:
+            for one in entries:
+                if one.name.startswith("."):
+                    continue
+                if one.is_symlink():
+                    links.append(one.path)
+                elif one.is_dir() and not files.is_closed(one.path):
+                    found.append((one.path, one.inode()))
     except (FileNotFoundError, NotADirectoryError):
         return []
+    return found
+
+
+def _far(links: "Sequence[str]", near: "Iterable[Place]") -> "Iterator[Place]":
+    """Yield the directories that links lead to, unless they are near anyway.
+
+    A link is often another name of what is beside it (`latest`), and may lead in a circle.
+    """
+    known = {os.path.realpath(path) for path, _ in near}
+    for link in links:
+        path = os.path.realpath(link)
+        if path not in known and os.path.isdir(path) and not files.is_closed(path):  # noqa: PTH112 - it never raises
+            known.add(path)
+            yield path, Path(path).stat().st_ino
 
 
 def _is_fleet(path: str) -> bool:

@@ -121,6 +121,16 @@ def check_private(path: Path) -> None:
     _check_parent(path.absolute().parent)
 
 
+def is_closed(path: "Path | str") -> bool:
+    """Tell that it is another user's, who lets us not in: `lost+found` of a volume, for example."""
+    if os.access(path, os.X_OK, effective_ids=True):
+        return False
+    try:
+        return Path(path).stat().st_uid != os.geteuid()
+    except FileNotFoundError:  # it went just now
+        return True
+
+
 def _check_parent(place: Path) -> None:
     """Refuse a place where anybody could put another directory under the same name.
 

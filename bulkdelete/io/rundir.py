@@ -476,11 +476,16 @@ def machine_tag(key: bytes) -> str:
     return account_tag(key, os.uname().nodename)
 
 
+def _may_be_a_run(path: Path) -> bool:
+    """Tell that it is no link, which is another name of a run, and that we may look into it."""
+    return not path.name.startswith(".") and not path.is_symlink() and not files.is_closed(path)
+
+
 def runs_in(place: Path) -> list[RunDir]:
     """Return the runs under a directory, the newest first."""
     if not place.is_dir():
         return []
-    found = [RunDir(one) for one in place.iterdir() if not one.name.startswith(".")]
+    found = [RunDir(one) for one in place.iterdir() if _may_be_a_run(one)]
     return sorted(
         (one for one in found if one.exists()),
         key=lambda one: one.made_at,

@@ -128,7 +128,7 @@ def keeper(value: Any) -> Keeper:  # noqa: ANN401 - text, or any value of TOML
 def notices(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - text, or any value of TOML
     """Read URLs and commands."""
     found = value if isinstance(value, list | tuple) else [value]
-    return tuple(hook(one) if "://" in text(one) else one for one in found if _words(one))
+    return tuple(hook(one) if "://" in one else one for one in map(text, found) if _words(one))
 
 
 def _words(line: str) -> list[str]:

@@ -416,3 +416,10 @@ def test_the_target_of_a_plan_is_taken_where_none_is_said() -> None:
         resolve({"target": "Braze"}, {}, {})
     with pytest.raises(UsageError, match="contradicts"):
         resolve({}, {"BULKDELETE_TARGET": "braze"}, {"target": "amplitude"})
+
+
+@pytest.mark.parametrize("value", [1, True, [1], [["true"]], {"url": "x"}])
+def test_what_is_no_text_names_no_one_to_notify(value: object) -> None:
+    """A number, in TOML or in Python, is refused by name."""
+    with pytest.raises(UsageError, match=r"notify in bulkdelete\.toml: text is wanted"):
+        resolve({}, {}, {"notify": value})

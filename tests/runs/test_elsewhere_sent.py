@@ -1,6 +1,7 @@
 """A list that a fleet has sent is known outside of it, and the other way round."""
 
 import asyncio
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from bulkdelete.core import checkpoint as log
 from bulkdelete.core.plan import Plan
 from bulkdelete.core.report import Report
 from bulkdelete.errors import BulkdeleteError
-from bulkdelete.io.rundir import RunDir
+from bulkdelete.io.rundir import RunDir, runs_in
 from tests.conftest import PASSCODE, Emulate, Program
 from tests.runs.test_fleets import Yard
 
@@ -227,3 +228,51 @@ async def test_each_plan_is_read_once(both: Both, monkeypatch: pytest.MonkeyPatc
     only.run.remove()
     assert [one.run for one in archive.runs()] == [archive.runs()[0].run]
     assert archive.of_job("sha256:other") == ()
+
+
+async def test_links_are_other_names_of_what_is_known(both: Both, tmp_path: Path) -> None:
+    """To a fleet, to a run of it, in a circle: all goes on; to a run elsewhere: that is known."""
+    yard = both.yard
+    yard.job("shop", "A", 250, "hold-after = 100")
+    assert (await yard.run()).code == 75
+    (both.place / "latest").symlink_to(yard.place.name)
+    (both.place / "last").symlink_to(yard.place / "shop")
+    (both.place / "loop").symlink_to("loop")
+    (both.place / "self").symlink_to(".")
+    (yard.place / "again").symlink_to("shop")
+    yard.job("shop", "A", 250)
+    ended = await yard.run()
+    assert ended.code == 0, ended.error
+    assert reason(await both.plain()) == "already_finished"
+    (both.place / "latest").unlink()
+    (both.place / "last").unlink()
+    yard.place.rename(tmp_path / "moved")
+    assert (await both.plain(dry_run=True)).state == "planned"
+    for link, to in (("far", "moved/shop"), ("fleet", "moved")):
+        (both.place / link).symlink_to(tmp_path / to)
+        told = await both.plain()
+        place = tmp_path / "moved" / "shop"
+        assert (reason(told), told.run_dir) == ("already_finished", str(place))
+        (both.place / link).unlink()
+    yard.check_sent_once()
+
+
+def test_what_others_let_nobody_look_into_is_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`lost+found` of a volume; what is ours, and shut, is not passed by."""
+    closed = tmp_path / "lost+found"
+    closed.mkdir()
+    (closed / "plan.json").touch()
+    access = os.access
+
+    def shut(path: str | Path, mode: int, **more: bool) -> bool:
+        return Path(path) != closed and access(path, mode, **more)
+
+    monkeypatch.setattr(os, "access", shut)
+    assert [one.run.path for one in Archive(tmp_path).runs()] == [closed]
+    assert [one.path for one in runs_in(tmp_path)] == [closed]
+    owner = closed.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert list(Archive(tmp_path).runs()) == []
+    assert runs_in(tmp_path) == []
