@@ -32,7 +32,10 @@ _OF_A_FLEET = (FLEET_LOCK, "fleet.json")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A run that is kept; `gist` is None where its plan is damaged. `job` is its job's digest."""
+    """A run that is kept; `gist` is None where its plan is damaged. `job` is its job's digest.
+
+    Of a damaged plan that is what the log says, of a shard nothing that is known here.
+    """
 
     run: RunDir
     made_at: int
@@ -177,5 +180,5 @@ def kept(run: RunDir) -> Kept:
     try:
         plan = run.plan()
     except IntegrityError:
-        return Kept(run, run.made_at, None, "")
+        return Kept(run, run.made_at, None, run.planned)
     return Kept(run, run.made_at, Gist.of(plan), plan.job_digest)

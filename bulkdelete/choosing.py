@@ -3,13 +3,14 @@
 import asyncio
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from bulkdelete import reporting, runs
 from bulkdelete.core.report import Reason, Report, balance
-from bulkdelete.errors import BusyError, IntegrityError
+from bulkdelete.errors import BulkdeleteError, BusyError, IntegrityError
 from bulkdelete.events import Fleeting, Kept, Looked, PassedOver, Resuming
 from bulkdelete.io.places import fleeting
 from bulkdelete.io.rundir import RunDir
@@ -30,7 +31,9 @@ async def choose(
     try:
         wish = await intake.wish()
         while (earlier := await intake.earlier(wish)) is not None:
-            found = await asyncio.to_thread(runs.load, earlier)
+            found = await _loaded(intake, earlier, tell, abandon=abandon)
+            if found is None:
+                continue
             course = await runs.course(
                 found,
                 partial(intake.same, wish, found),
@@ -45,7 +48,8 @@ async def choose(
                 tell(PassedOver(earlier.path))
                 continue
             if course is runs.Course.RESUME:
-                if (done := await _sent_before(intake, found, again=again)) is not None:
+                done = await _sent_before(intake, found, tell, again=again)
+                if done is not None:
                     return already_finished(done)
                 tell(_resuming(found))
                 return earlier
@@ -59,6 +63,21 @@ async def choose(
         return await _make(intake, tell, wish, None, again=again, abandon=abandon)
     finally:
         intake.draft.discard()
+
+
+async def _loaded(
+    intake: "Intake", earlier: "RunDir", tell: "Tell", *, abandon: bool
+) -> "Found | None":
+    """Read an earlier run; one that cannot be read is passed over where it is given up."""
+    try:
+        return await asyncio.to_thread(runs.load, earlier)
+    except BulkdeleteError as error:
+        if not abandon:
+            raise runs.unreadable(earlier, error) from None
+    intake.passed.append(earlier.path)
+    intake.unreadable.append(earlier.path)
+    tell(PassedOver(earlier.path, unreadable=True))
+    return None
 
 
 async def made(intake: "Intake", tell: "Tell") -> "RunDir":
@@ -105,7 +124,7 @@ async def _make(
         now = await intake.earlier(wish)
         if now is None or now.identity == seen:
             await asyncio.to_thread(_check_passed, intake)
-            done = await _elsewhere(intake, found.plan, again=again, abandon=abandon)
+            done = await _elsewhere(intake, found.plan, tell, again=again, abandon=abandon)
             if done is not None:
                 return already_finished(done)
             if before is not None and before.unfinished:
@@ -113,11 +132,11 @@ async def _make(
             if intake.settings.run_dir is not None:
                 runs.set_aside(intake.settings.run_dir)
             return _kept(intake, tell, found)
-    return await _made_meanwhile(intake, wish, now, again=again)
+    return await _made_meanwhile(intake, wish, now, tell, again=again)
 
 
 async def _made_meanwhile(
-    intake: "Intake", wish: "Wish", run: "RunDir", *, again: bool
+    intake: "Intake", wish: "Wish", run: "RunDir", tell: "Tell", *, again: bool
 ) -> "RunDir | Report":
     """Go on with the run that another process made while this one was planning the same.
 
@@ -130,7 +149,7 @@ async def _made_meanwhile(
     if course is runs.Course.FINISHED:
         return already_finished(found)
     if course is runs.Course.RESUME:
-        done = await _sent_before(intake, found, again=again)
+        done = await _sent_before(intake, found, tell, again=again)
         return run if done is None else already_finished(done)
     raise BusyError(
         "busy",
@@ -146,7 +165,8 @@ def _check_passed(intake: "Intake") -> None:
     It is held by a process while that asks for its approval, too.
     """
     for run in map(RunDir, intake.passed):
-        if run.exists() and (run.busy() or not runs.load(run).untouched):
+        given_up = run.path in intake.unreadable
+        if run.exists() and (run.busy() or not (given_up or runs.load(run).untouched)):
             raise BusyError(
                 "busy",
                 f"another process has begun with the run {run.path} of this input, which has "
@@ -155,23 +175,29 @@ def _check_passed(intake: "Intake") -> None:
             )
 
 
-async def _sent_before(intake: "Intake", found: "Found", *, again: bool) -> "Found | None":
+async def _sent_before(
+    intake: "Intake", found: "Found", tell: "Tell", *, again: bool
+) -> "Found | None":
     """Look for another run that sent a plan that was only made so far; it may refuse that, too."""
     if not found.untouched:
         return None
-    return await _elsewhere(intake, found.plan, again=again, abandon=False)
+    return await _elsewhere(intake, found.plan, tell, again=again, abandon=False)
 
 
 async def _elsewhere(
-    intake: "Intake", plan: "Plan", *, again: bool, abandon: bool
+    intake: "Intake", plan: "Plan", tell: "Tell", *, again: bool, abandon: bool
 ) -> "Found | None":
     """Return the run that sent this plan, in another place; give up what is not finished there."""
+    past, passed = intake.past, list[Path]()
     if not abandon:
-        await asyncio.to_thread(intake.past.check_alone, plan)
-    done = None if again else await asyncio.to_thread(intake.past.sent, plan)
+        await asyncio.to_thread(past.check_alone, plan)
+    looked = passed if abandon else None
+    done = None if again else await asyncio.to_thread(past.sent, plan, looked)
     if abandon and done is None:
-        for found in await asyncio.to_thread(lambda: list(intake.past.unfinished(plan))):
+        for found in await asyncio.to_thread(lambda: list(past.unfinished(plan, passed))):
             await runs.abandon(found, time.time())
+    for path in dict.fromkeys(passed):
+        tell(PassedOver(path, unreadable=True))
     return done
 
 

@@ -53,9 +53,18 @@ class Fleeting:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """An earlier plan of this input was never approved, and has other settings."""
+    """An earlier plan of this input was never approved, and has other settings.
+
+    Or it is `unreadable`, and was given up.
+    """
 
     run_dir: Path
+    unreadable: bool = False
+
+    @property
+    def why(self) -> str:
+        """Say it in a few words."""
+        return "it cannot be read" if self.unreadable else "other settings, and never approved"
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ async def _run(fleet: _Fleet, order: Order, company: Company, at_once: int) -> F
             idle = all(one.over for one in fleet.jobs)
             carriage = Here() if idle else company.carriage
             carry = await stack.enter_async_context(carriage.ready(fleet.place, fleet.jobs))
-            await _approve(fleet, order.consent, company.ask)
+            await _approve(fleet, order, company.ask)
         except BulkdeleteError as error:
             return fleet.refused(error)
         return await _send(fleet, company, Convoy(fleet.jobs, at_once, company.tell, carry))
@@ -169,8 +169,9 @@ async def _send(fleet: _Fleet, company: Company, convoy: Convoy) -> FleetReport:
 # --- approval ---
 
 
-async def _approve(fleet: _Fleet, consent: Consent, ask: "Ask") -> None:
+async def _approve(fleet: _Fleet, order: Order, ask: "Ask") -> None:
     """Have all jobs approved that are not; on record in each only when none is refused."""
+    consent = order.consent
     open_ones: list[Plan] = []
     for _ in _approvals(fleet.jobs, consent, open_ones.append):
         pass
@@ -179,7 +180,7 @@ async def _approve(fleet: _Fleet, consent: Consent, ask: "Ask") -> None:
     for one, _ in _approvals(fleet.jobs, consent, lambda _: None):
         if one.found is not None and one.found.untouched:
             with naming(one.job.name):
-                one.job.past.check_alone(one.plan)
+                one.job.past.check_alone(one.plan, abandon=order.abandon)
     recorded: list[str] = []
     try:
         for one, approval in _approvals(fleet.jobs, consent, lambda _: None):

@@ -64,6 +64,7 @@ class Intake:
         self._hire = hire
         self.sums: tuple[str, ...] = ()
         self.passed: list[Path] = []
+        self.unreadable: list[Path] = []
 
     async def wish(self) -> Wish:
         """Find the parts (standard input is spooled first) and say what to plan."""

@@ -277,18 +277,21 @@ async def muster(
 
     `hire` brings workers, who plan what is large.
     """
-    begun = _begun(place, {job.name for job in jobs}, abandon=order.abandon)
+    found = _begun(place, {job.name for job in jobs}, abandon=order.abandon)
+    begun = [one.run.run_id for one in found]
     if begun and order.again:
         raise UsageError(
             "fleet_unfinished",
             f"this fleet is not finished ({', '.join(begun)}), so none of it is sent again",
             "run the same command without --again first, or give it up with --abandon",
         )
-    look = partial(_bound if begun and not order.abandon else _chosen, order=order, hire=hire)
+    look: Look = partial(_chosen, order=order, hire=hire)
+    if begun and not order.abandon:
+        look = partial(_bound, order=order, hire=hire, since=max(one.plan.created for one in found))
     return [await _one(job, look, partial(tell, job.name), begun=bool(begun)) for job in jobs]
 
 
-def _begun(place: Path, names: set[str], *, abandon: bool) -> list[str]:
+def _begun(place: Path, names: set[str], *, abandon: bool) -> list[runs.Found]:
     """Return the jobs here that were approved or begun and did not end: what the fleet is bound to.
 
     IntegrityError when one of them is not in the file any more, or when a job that is not in the
@@ -304,8 +307,8 @@ def _begun(place: Path, names: set[str], *, abandon: bool) -> list[str]:
         except BulkdeleteError:
             if run.run_id not in names and not abandon:
                 raise
-    begun = [one.run.run_id for one in found if one.unfinished and not one.untouched]
-    if gone := sorted(set(begun) - names):
+    begun = [one for one in found if one.unfinished and not one.untouched]
+    if gone := sorted({one.run.run_id for one in begun} - names):
         raise IntegrityError(
             "fleet_changed",
             f"the file does not name the job {gone[0]!r} any more, which is not finished; "
@@ -359,13 +362,16 @@ async def _chosen(job: Job, tell: "Tell", *, order: Order, hire: "Hire | None") 
     return found if isinstance(found, Report) else read(found)
 
 
-async def _bound(job: Job, _: "Tell", *, order: Order, hire: "Hire | None") -> Report:
-    """Find the run of a fleet that is not finished: it is as it was approved, or refused."""
+async def _bound(job: Job, _: "Tell", *, order: Order, hire: "Hire | None", since: float) -> Report:
+    """Find the run of a fleet that is not finished: it is as it was approved, or refused.
+
+    `since` is when the last of its plans was made.
+    """
     intake = Intake(job.inputs, job.settings, order.meant, job.past, hire)
     try:
         wish = await intake.wish()
         if not job.run.exists():
-            return await _sent_elsewhere(intake, wish)
+            return await _sent_elsewhere(intake, wish, since)
         differences = await intake.same(wish, runs.load(job.run))
     finally:
         intake.draft.discard()
@@ -378,9 +384,12 @@ async def _bound(job: Job, _: "Tell", *, order: Order, hire: "Hire | None") -> R
     return read(job.run)
 
 
-async def _sent_elsewhere(intake: Intake, wish: "Wish") -> Report:
-    """Find the run outside of an unfinished fleet that sent a job's list, so that it has none."""
-    found = intake.past.sent((await intake.plan(wish)).plan)
+async def _sent_elsewhere(intake: Intake, wish: "Wish", since: float) -> Report:
+    """Find the run outside of an unfinished fleet that sent a job's list, so that it has none.
+
+    It is over for as long as the fleet is not, if the approval of that run was alive then.
+    """
+    found = intake.past.sent((await intake.plan(wish)).plan, at=since)
     if found is None:
         raise IntegrityError(
             "fleet_changed",

@@ -15,7 +15,7 @@ from bulkdelete.io.rundir import RunDir
 from bulkdelete.io.source import kept_as
 from bulkdelete.reading import STDIN
 from bulkdelete.reporting import day
-from bulkdelete.runs import already_done, doubts, load, stem
+from bulkdelete.runs import already_done, doubts, load, stem, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,7 +45,7 @@ class Past:
 
         Those in `passed` were passed over.
         The same input: the same words on the command line, or the same files. With a run directory
-        named, that one, whatever it holds. IntegrityError when what may be its plan is damaged.
+        named, that one, whatever it holds. What may be its plan, and is damaged, is one, too.
         """
         settings = self.settings
         if settings.run_dir is not None:
@@ -58,7 +58,7 @@ class Past:
                 continue
             if gist is None:
                 if run.run_id.startswith(stem(wish) + "-") and not _of_another_shard(run, wish):
-                    run.plan()
+                    return RunDir(run.path, settings.key_file)
                 continue  # another input's damage is not this job's business
             if not gist.same_input(mine):
                 continue
@@ -117,12 +117,15 @@ class Past:
 
     # --- what others sent ---
 
-    def sent(self, plan: "Plan") -> "Found | None":
+    def sent(
+        self, plan: "Plan", passed: "list[Path] | None" = None, at: float | None = None
+    ) -> "Found | None":
         """Return the finished run of a fleet, or from outside of this one, that sent this plan.
 
         GuardError (`already_done`) where its approval is over, or where it cut the same job in
         another way; IntegrityError where chunks of it are in doubt. How runs of its own stand is
-        not asked here. A run whose plan cannot be read says nothing.
+        not asked here. A run whose plan cannot be read says nothing. `passed`: as of `unfinished`;
+        `at`: the time at which the approval must be alive, if that is not now.
         """
         for one in self._all_of(plan.job_digest):
             gist = one.gist
@@ -131,8 +134,8 @@ class Past:
             same = gist.shard == plan.shard
             if not (self._is_elsewhere(one.run) if same else _share(gist.shard, plan.shard)):
                 continue
-            found = load(one.run)
-            if found.progress.seal is None:
+            found = _read(one.run, passed)
+            if found is None or found.progress.seal is None:
                 continue
             if same and doubts(found, self.settings):
                 raise _unfinished(found, "; or send all of it once more with --again")
@@ -140,7 +143,8 @@ class Past:
             ended = f"{what} was deleted on {day(found.progress.seal.at)} already ({one.run.path})"
             if not same:
                 raise already_done(ended)
-            if found.progress.approval is None or time.time() >= found.progress.approval.expires:
+            approval = found.progress.approval
+            if approval is None or (time.time() if at is None else at) >= approval.expires:
                 raise already_done(ended)
             return found
         return None
@@ -150,22 +154,24 @@ class Past:
             return self.archive.of_job(job)
         return [one for one in self._all() if one.job == job]
 
-    def unfinished(self, plan: "Plan") -> "Iterator[Found]":
+    def unfinished(self, plan: "Plan", passed: "list[Path] | None" = None) -> "Iterator[Found]":
         """Yield what is begun elsewhere of this input, or this list, and not finished.
 
-        BusyError where it is not begun, and somebody is asked for its approval now.
+        BusyError where it is not begun, and somebody is asked for its approval now. What is of this
+        list and cannot be read is refused, or noted in `passed`; of another list it says nothing.
         """
         job, mine = plan.job_digest, Gist.of(plan)
         for one in self.archive.runs():
             gist, run = one.gist, one.run
-            if gist is None or not _share(gist.shard, mine.shard):
+            if gist is not None and not _share(gist.shard, mine.shard):
                 continue
-            if one.job != job and not gist.same_input(mine):
+            if one.job != job and (gist is None or not gist.same_input(mine)):
                 continue
             if not self._is_elsewhere(run) or self._is_sibling(run):
                 continue
-            found = load(run)
-            if not found.unfinished:
+            same_list = one.job == job or gist is None or gist.sums == mine.sums
+            found = _read(run, passed if same_list else [])
+            if found is None or not found.unfinished:
                 continue
             if _begun(found):
                 yield found
@@ -177,9 +183,9 @@ class Past:
                     f"watch it with: bulkdelete status {run.path}",
                 )
 
-    def check_alone(self, plan: "Plan") -> None:
-        """Refuse a plan of an input that is begun elsewhere, and not finished."""
-        for found in self.unfinished(plan):
+    def check_alone(self, plan: "Plan", *, abandon: bool = False) -> None:
+        """Refuse a plan of an input that is begun elsewhere, and not finished, or given up."""
+        for found in self.unfinished(plan, [] if abandon else None):
             raise _unfinished(found, "; or give it up with --abandon")
 
     def _is_elsewhere(self, run: RunDir) -> bool:
@@ -192,6 +198,17 @@ class Past:
         """Tell that it is of the same fleet, which is bound as a whole to what is not finished."""
         own = self.settings.run_dir
         return own is not None and run.path.parent == own.parent
+
+
+def _read(run: RunDir, passed: "list[Path] | None") -> "Found | None":
+    """Read a run; where it cannot be read, it is refused by name, or noted in `passed`."""
+    try:
+        return load(run)
+    except BulkdeleteError as error:
+        if passed is None:
+            raise unreadable(run, error) from None
+        passed.append(run.path)
+        return None
 
 
 def _begun(found: "Found") -> bool:
@@ -233,7 +250,12 @@ def _of_another_shard(run: RunDir, wish: "Wish") -> bool:
 
 def _stands_in_the_way(run: RunDir, gist: Gist, wish: "Wish") -> bool:
     """Tell that an unfinished run cuts the same list in another way: both would send its IDs."""
-    return _share(gist.shard, wish.shard) and load(run).unfinished
+    if not _share(gist.shard, wish.shard):
+        return False
+    try:
+        return load(run).unfinished
+    except BulkdeleteError:
+        return True  # who reads it next says why
 
 
 def _share(one: "Shard | None", other: "Shard | None") -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bulkdelete.core import checkpoint as log
 from bulkdelete.core import plan as plans
 from bulkdelete.core.report import balance
-from bulkdelete.errors import GuardError, IntegrityError
+from bulkdelete.errors import BulkdeleteError, GuardError, IntegrityError
 from bulkdelete.io.journal import Journal, LogFile
 from bulkdelete.io.rundir import RunDir
 from bulkdelete.io.source import fingerprint
@@ -85,6 +85,16 @@ def load(run: RunDir) -> Found:
     plan = run.plan()
     progress, _ = run.progress(plan)
     return Found(run, plan, progress)
+
+
+def unreadable(run: RunDir, error: BulkdeleteError) -> BulkdeleteError:
+    """Have an error about an earlier run say which that is, and what can be done."""
+    error.args = (f"{run.path}: {error}",)
+    error.hint = (
+        f"see what is wrong: bulkdelete audit {run.path}; then restore it from a copy, or move it "
+        "away; or pass it by, as one that is given up, with --abandon"
+    )
+    return error
 
 
 async def course(

@@ -59,7 +59,7 @@ class Narrator:
             case Fleeting():
                 self._say(f"WARNING: the runs are on {event.what}: a retry may find nothing")
             case PassedOver():
-                self._say(f"passing over {event.run_dir}: other settings, and never approved")
+                self._say(f"passing over {event.run_dir}: {event.why}")
             case Sending():
                 self._say(f"sending {event.chunks:,} chunks, {event.in_flight} at once at most")
             case Settled():

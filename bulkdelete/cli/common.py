@@ -74,7 +74,7 @@ class Teller:
             case Fleeting():
                 note(f"warning: the runs are on {event.what}: one that is cut short may be lost")
             case PassedOver():
-                note(f"Passing over {event.run_dir}: other settings, and never approved")
+                note(f"Passing over {event.run_dir}: {event.why}")
             case Resuming():
                 note(
                     f"Going on with {event.run_dir}: {event.accepted:,} of {event.planned:,} IDs"

@@ -13,7 +13,7 @@ from bulkdelete.core.fleet_report import FleetReport, summed
 from bulkdelete.core.plan import SHORT_DIGEST
 from bulkdelete.core.report import Reason
 from bulkdelete.errors import UsageError
-from bulkdelete.events import Event, Fleeting, Wrote
+from bulkdelete.events import Event, Fleeting, PassedOver, Wrote
 from bulkdelete.fleet import missing
 from bulkdelete.settings import CONFIG_FILE, is_production
 
@@ -69,6 +69,8 @@ class Teller:
         match event:
             case Wrote():
                 self._console.note(f"  {job}: wrote {event.path}")
+            case PassedOver():
+                self._console.note(f"  {job}: passing over {event.run_dir}: {event.why}")
             case Fleeting():
                 self._console.note(
                     f"warning: {job} is on {event.what}: one that is cut short may be lost"

@@ -196,6 +196,12 @@ class RunDir:
             raise _other_plan()
         return plan
 
+    @property
+    def planned(self) -> str:
+        """The digest of the plan that the log was made for; "" where it does not say."""
+        header = self._header()
+        return header.plan if header is not None else ""
+
     def _header(self) -> log.Header | None:
         """Return the log's first record; None when that cannot be had, as `progress` will say."""
         try:

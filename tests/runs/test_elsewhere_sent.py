@@ -54,10 +54,20 @@ class Both:
         file = self.yard.program.place / "fleet.toml"
         file.write_text('name = "other"\n' + file.read_text("utf-8"), "utf-8")
 
-    def later(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let two days pass for who looks back."""
+    def later(self, monkeypatch: pytest.MonkeyPatch, hours: int = 48) -> None:
+        """Let so many hours pass for who looks back."""
         now = time.time
-        monkeypatch.setattr(time, "time", lambda: now() + 2 * 86_400)
+        monkeypatch.setattr(time, "time", lambda: now() + hours * 3600)
+
+    def listen(self) -> tuple[bulkdelete.Audience, list[tuple[Path, str]]]:
+        """Return who hears what is passed over, and what was."""
+        heard: list[tuple[Path, str]] = []
+
+        def told(event: bulkdelete.Event) -> None:
+            if isinstance(event, bulkdelete.PassedOver):
+                heard.append((event.run_dir, event.why))
+
+        return bulkdelete.Audience(tell=told), heard
 
 
 @pytest.fixture
@@ -66,6 +76,14 @@ async def both(program: Program, emulate: Emulate) -> Both:
     made = Both(Yard(program, emulate))
     await made.begin()
     return made
+
+
+def spoil(run: Path) -> None:
+    """Damage the log in its midst."""
+    log_file = run / "checkpoint.log"
+    lines = log_file.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b"{", b"[", 1)
+    log_file.write_bytes(b"".join(lines))
 
 
 def reason(report: Report) -> str:
@@ -136,6 +154,60 @@ async def test_an_unfinished_fleet_with_a_job_that_was_sent_elsewhere(both: Both
     ended = await yard.run()
     assert (ended.code, ended.found.state) == (0, "finished"), ended.error
     yard.check_sent_once()
+
+
+async def test_a_fleet_goes_on_when_that_approval_is_over(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was alive when the fleet was planned: that job stays over. Later it is 4, as ever."""
+    yard = both.yard
+    await both.plain(plan_ttl="1h")
+    await yard.account("B")
+    yard.job("blog", "B", 250, "hold-after = 100")
+    assert (await yard.run()).code == 75
+    yard.job("blog", "B", 250)
+    both.later(monkeypatch, hours=2)
+    ended = await yard.run()
+    assert (ended.code, ended.found.state) == (0, "finished"), ended.error
+    late = await yard.run()
+    assert (late.code, late.why) == (4, "already_done")
+    yard.check_sent_once()
+
+
+async def test_a_damaged_run_stands_against_its_own_list_only(both: Both) -> None:
+    """Exit 6 names it, in a fleet and beside one; --abandon passes it by, and tells so."""
+    yard = both.yard
+    first = both.list.read_bytes()
+    assert (await yard.run()).code == 0
+    broken = yard.place / "shop"
+    spoil(broken)
+    options: tuple[dict[str, Any], ...] = ({}, {"again": True}, {"chunk_size": 10})
+    for more in options:
+        with pytest.raises(bulkdelete.IntegrityError) as caught:
+            await both.plain(**more)
+        assert caught.value.code == "checkpoint_corrupt"
+        assert str(caught.value).startswith(f"{broken}: ")
+        assert f"bulkdelete audit {broken}" in caught.value.hint
+    both.list.write_text("identity\nquite-another\n", "utf-8")
+    assert (await both.plain()).ids["accepted"] == 1
+    both.list.write_bytes(first)
+    audience, heard = both.listen()
+    made = await both.plain(abandon=True, audience=audience)
+    assert (made.ids["accepted"], heard) == (250, [(broken, "it cannot be read")])
+    spoil(Path(made.run_dir))
+    assert await both.refused() == (6, "checkpoint_corrupt")
+    heard.clear()
+    fresh = await both.plain(abandon=True, audience=audience)
+    assert [path for path, _ in heard] == [Path(made.run_dir), broken]
+    assert reason(await both.plain()) == "already_finished"
+    refused = await yard.run()
+    assert (refused.code, refused.why) == (6, "checkpoint_corrupt")
+    assert str(broken) in refused.error
+    ended = await yard.run(abandon=True)
+    assert [one.run_dir for one in ended.found.jobs] == [fresh.run_dir], ended.error
+    (broken / "plan.json").write_text("{}", "utf-8")
+    assert await both.refused(again=True) == (6, "run_dir_corrupt")
+    assert set(yard.acted("A").values()) == {1, 3}
 
 
 async def test_what_a_fleet_began_stands_against_a_plain_run(both: Both) -> None:
