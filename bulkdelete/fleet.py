@@ -76,6 +76,8 @@ async def run(
         raise UsageError("dry_run", "--dry-run gives up nothing: leave --abandon, --again out")
     fleet = read_file(file)
     place = resolve({"runs_dir": runs_dir}, _plain(environment), {}).runs_dir / fleet.name
+    if order.elsewhere:  # where the working directory is another one
+        place = place.absolute()
     jobs = crew(fleet, file, place, order, environment)
     with _alone(place):
         await company.carriage.clear(place)

@@ -31,6 +31,7 @@ from bulkdelete.io.counted import TERMS, agree, name_of
 from bulkdelete.io.orders import LEFT, PREFIX, Desk, Orders, left_behind, scheduler_of
 from bulkdelete.io.rundir import runs_in
 from bulkdelete.lake import Hands, Hire
+from bulkdelete.mustering import seen_anywhere
 from bulkdelete.version import __version__
 
 if TYPE_CHECKING:
@@ -167,8 +168,8 @@ class Haulage:
             purse=path,
             environment={
                 name: value
-                for name, value in self._environment.items()
-                if name.startswith("BULKDELETE_") and name != hidden
+                for name, value in seen_anywhere(self._environment).items()
+                if name != hidden
             },
             jobs={one.name: one.words for one in jobs},
         )

@@ -244,6 +244,16 @@ def _placed(base: Path, name: str, value: object) -> object:
     return _from(base, value) if isinstance(value, str) else value
 
 
+def seen_anywhere(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return our variables, for a process that has another working directory, or another home."""
+    here = Path.cwd()
+    return {
+        name: str(_placed(here, name.removeprefix(PREFIX).lower(), value))
+        for name, value in environment.items()
+        if name.startswith(PREFIX)
+    }
+
+
 def _from(base: Path, word: str) -> str:
     blank = not word.strip()  # that is for the settings to refuse
     return word if blank or url_of(word) else str(base.absolute() / Path(word).expanduser())
