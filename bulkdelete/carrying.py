@@ -16,6 +16,8 @@ from bulkdelete.concluding import bug, concluded, disk_error, read, refusal
 from bulkdelete.errors import BulkdeleteError
 from bulkdelete.events import Ended, Event, Tell
 from bulkdelete.intake import not_kept
+from bulkdelete.io.orders import set_aside
+from bulkdelete.io.rundir import runs_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -43,6 +45,12 @@ if TYPE_CHECKING:
     """Sends a job, tells of it, and ends in order when the brake is pulled; returns its report."""
 
 
+LEFT_SECONDS = 60.0
+"""How long what is still at work for an earlier driver, or a lost worker, may take to end."""
+
+_POLL = 0.25
+
+
 class Carriage(Protocol):
     """What has the jobs of a fleet sent: this process, or others."""
 
@@ -64,7 +72,8 @@ class Here:
     """This process."""
 
     async def clear(self, place: "Path") -> None:
-        """Nothing of ours outlives its process."""
+        """Nothing of ours outlives its process; but workers may have had the fleet before."""
+        await cleared(place)
 
     def hire(self, jobs: "Sequence[Job]") -> None:
         """There is nobody else."""
@@ -74,6 +83,23 @@ class Here:
         """Be ready."""
         del place, jobs
         yield here
+
+
+async def cleared(place: "Path") -> bool:
+    """Have what still works for a start of a fleet end, whose driver was lost; tell of any."""
+    try:
+        found = set_aside(place)
+    except OSError as error:
+        raise disk_error(error) from error
+    loop = asyncio.get_running_loop()
+    until = loop.time() + LEFT_SECONDS
+    while found and loop.time() < until and _busy(place):  # noqa: ASYNC110 - elsewhere
+        await asyncio.sleep(_POLL)
+    return found
+
+
+def _busy(place: "Path") -> bool:
+    return any(one.busy() for one in runs_in(place))
 
 
 async def here(job: "Job", tell: Tell, seen: "Seen", brake: "Brake") -> "Report":

@@ -29,6 +29,7 @@ from bulkdelete.core.plan import SHORT_DIGEST
 from bulkdelete.core.report import Reason
 from bulkdelete.errors import BulkdeleteError, BusyError, GuardError, UsageError
 from bulkdelete.io import files
+from bulkdelete.io.orders import remove_left
 from bulkdelete.io.rundir import RunDir
 from bulkdelete.mustering import Mustered, Order, crew, muster, naming, read_file
 from bulkdelete.settings import resolve
@@ -86,6 +87,8 @@ async def run(
         found = await _run(made, order, company, at_once)
         with suppress(OSError):  # a full disk: how it stands is told all the same
             _write(place, found)
+        if found.state == "finished":  # no worker can be at anything of it
+            remove_left(place)
         return found
 
 

@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 from collections import Counter
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,8 @@ import structlog
 
 from bulkdelete import targets
 from bulkdelete.archive import FLEET_LOCK
-from bulkdelete.core.keeper import LONGEST_TIMEOUT
+from bulkdelete.carrying import LEFT_SECONDS, cleared
+from bulkdelete.core.keeper import LONGEST_TIMEOUT, Keeper
 from bulkdelete.core.live import Answer
 from bulkdelete.core.report import Report
 from bulkdelete.errors import BulkdeleteError, Interrupted, Stopped, UsageError
@@ -28,8 +29,15 @@ from bulkdelete.hauling import TOPIC, Came, fit, haul, quieten, stay
 from bulkdelete.io import purse
 from bulkdelete.io.cluster import check_extra, reached
 from bulkdelete.io.counted import TERMS, agree, name_of
-from bulkdelete.io.orders import LEFT, PREFIX, Desk, Orders, left_behind, scheduler_of
-from bulkdelete.io.rundir import runs_in
+from bulkdelete.io.orders import (
+    PREFIX,
+    Desk,
+    Orders,
+    left_behind,
+    remove_left,
+    scheduler_of,
+    set_aside,
+)
 from bulkdelete.lake import Hands, Hire
 from bulkdelete.mustering import seen_anywhere
 from bulkdelete.version import __version__
@@ -52,9 +60,6 @@ MOST_LOSSES = 10
 
 PATIENCE = 60.0
 """Seconds without a worker that is fit, after which a job is given up for this time."""
-
-LEFT_SECONDS = 60.0
-"""How long what is still at work for an earlier driver, or a lost worker, may take to end."""
 
 FIT_SECONDS = 120.0
 """How long a worker may take to look whether it has what all jobs need."""
@@ -82,14 +87,7 @@ class Haulage:
 
     async def clear(self, place: "Path") -> None:
         """End what still works for an earlier start of this fleet, whose driver was lost."""
-        for desk in left_behind(place):
-            self._others = True
-            if desk.name.startswith(PREFIX):  # its workers see that it is gone, and end
-                desk.rename(desk.with_name(LEFT + desk.name.removeprefix(PREFIX)))
-        loop = asyncio.get_running_loop()
-        until = loop.time() + LEFT_SECONDS
-        while self._others and loop.time() < until and _busy(place):  # noqa: ASYNC110 - elsewhere
-            await asyncio.sleep(_POLL)
+        self._others = await cleared(place)
 
     def hire(self, jobs: "Sequence[Job]") -> Hire:
         """Return how the cluster's workers are come to, to plan what is large."""
@@ -115,6 +113,7 @@ class Haulage:
         """
         todo = [one.job for one in jobs if not one.over]
         _check_timeouts(todo, self._address)
+        _check_passwords(todo, self._environment)
         async with AsyncExitStack() as stack:
             path = await self._purse(stack, todo)
             cluster = await stack.enter_async_context(reached(self._address, self._workers))
@@ -125,10 +124,14 @@ class Haulage:
             desk = Desk(place / f"{PREFIX}{nonce[:12]}", nonce)
             desk.write(self._orders(nonce, place, todo, identity, path))
             yard = _Yard(cluster, desk)
-            async with yard.open():
-                yield yard.carry
-            if yard.failed is None:  # else the next start must know of it
-                desk.remove()
+            at_work = False
+            try:
+                async with yard.open():
+                    at_work = True
+                    yield yard.carry
+                    at_work = yard.failed is not None
+            finally:
+                _close(desk, at_work=at_work)
 
     async def _purse(self, stack: AsyncExitStack, jobs: "Sequence[Job]") -> str:
         """Have embedded workers handed their passcodes; they inherit no variable with one."""
@@ -151,8 +154,7 @@ class Haulage:
         if not self._address.local and any(scheduler_of(one) != identity for one in left):
             _log.warning("slots.new", keeper="dask", seconds=TERMS.lease)
             await asyncio.sleep(TERMS.lease)
-        for one in left:
-            Desk(one, "").remove()
+        remove_left(place)
 
     def _orders(
         self, nonce: str, place: "Path", jobs: "Sequence[Job]", identity: str, path: str
@@ -175,10 +177,6 @@ class Haulage:
         )
 
 
-def _busy(place: "Path") -> bool:
-    return any(one.busy() for one in runs_in(place))
-
-
 def _most(jobs: "Sequence[Job]") -> dict[str, int]:
     """Return how many slots each account has: as many as the job that may use the most."""
     most: Counter[str] = Counter()
@@ -186,6 +184,30 @@ def _most(jobs: "Sequence[Job]") -> dict[str, int]:
         name = name_of(str(one.settings.host), str(one.settings.account))
         most[name] = max(most[name], one.settings.cap)
     return dict(most)
+
+
+def _close(desk: Desk, *, at_work: bool) -> None:
+    """Leave nothing behind; if workers may be at work still, for the next start, where they are."""
+    if not at_work:
+        desk.remove()
+        return
+    with suppress(OSError):  # a full disk: the next start does it
+        set_aside(desk.place.parent)
+
+
+def _check_passwords(jobs: "Sequence[Job]", environment: "Mapping[str, str]") -> None:
+    """Refuse one that would stand in the orders."""
+    said = [("BULKDELETE_SLOTS", environment.get("BULKDELETE_SLOTS"))]
+    said += [(f"job {one.name!r}: slots", one.words.said.get("slots")) for one in jobs]
+    for where, address in said:
+        if address is not None and Keeper.parse(address).password is not None:
+            raise UsageError(
+                "password_shows",
+                f"{where} holds a password, and would be written down for the workers; "
+                "nothing was sent",
+                "leave it out there; put it in BULKDELETE_SLOTS_PASSWORD of each worker, or in "
+                "slots-password-file (0600)",
+            )
 
 
 def _check_timeouts(jobs: "Sequence[Job]", address: "Address") -> None:

@@ -2,7 +2,8 @@
 
 A directory in the fleet's own, for one start: `orders.json`, 0600, with the jobs as they were
 asked for; a claim for each time that a job is given to a worker, and what it is told after that.
-The settings in it may hold the address of a hook, but no passcode, and no ID.
+The settings in it may hold the address of a hook, but no passcode, and no ID. Of a start whose
+driver was lost only the scheduler is kept, once that is seen.
 """
 
 import fcntl
@@ -23,6 +24,7 @@ PREFIX = ".dask-"
 
 LEFT = ".left-"
 _ORDERS = "orders.json"
+_SCHEDULER = "scheduler"
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,8 +115,37 @@ def left_behind(place: Path) -> list[Path]:
     return [one for name in names for one in place.glob(name) if one.is_dir()]
 
 
+def set_aside(place: Path) -> bool:
+    """Keep of earlier starts which scheduler they used, and nothing else; tell whether some were.
+
+    Workers that are still at work for one see that its orders are gone, and end.
+    """
+    found = left_behind(place)
+    for one in found:
+        name = LEFT + one.name.removeprefix(PREFIX).removeprefix(LEFT)
+        _strip(one.rename(one.with_name(name)))
+    return bool(found)
+
+
+def _strip(desk: Path) -> None:
+    files.replace(desk / _SCHEDULER, scheduler_of(desk).encode())
+    for one in desk.iterdir():
+        if one.name != _SCHEDULER:
+            one.unlink(missing_ok=True)
+
+
+def remove_left(place: Path) -> None:
+    """Forget earlier starts."""
+    for one in left_behind(place):
+        Desk(one, "").remove()
+
+
 def scheduler_of(desk: Path) -> str:
     """Return the scheduler that an earlier start used, "" for what cannot be read any more."""
+    try:
+        return (desk / _SCHEDULER).read_text()
+    except (OSError, UnicodeDecodeError):
+        pass  # it was not set aside yet
     try:
         found = msgspec.json.decode((desk / _ORDERS).read_bytes(), type=Orders)
     except (OSError, msgspec.MsgspecError):

@@ -18,6 +18,7 @@ import pytest
 import bulkdelete
 from bulkdelete import auditing, fleet, mustering, runs
 from bulkdelete.approving import Consent
+from bulkdelete.carrying import Carriage, Here
 from bulkdelete.convoy import Berth, Convoy
 from bulkdelete.core.fleet_report import FleetReport
 from bulkdelete.core.keeper import Keeper
@@ -98,6 +99,7 @@ class Yard:
         yes: bool = True,
         approve: str | None = None,
         anomaly: bool = False,
+        carriage: Carriage | None = None,
         **said: Any,  # noqa: ANN401 - what an order says
     ) -> Came:
         """Run it in this process; nobody is there to be asked."""
@@ -107,7 +109,9 @@ class Yard:
             endpoints=tuple(one.url for one in self.emulators.values()),
             **said,
         )
-        company = fleet.Company(tell=lambda *_: None, watch=self.watch, ask=self._asked)
+        company = fleet.Company(
+            tell=lambda *_: None, watch=self.watch, ask=self._asked, carriage=carriage or Here()
+        )
         try:
             report = await fleet.run(
                 self.program.place / "fleet.toml",
