@@ -46,6 +46,7 @@ async def expanded(paths: "Sequence[Path]") -> "tuple[Path, ...]":
     """Return the files that protect lists stand for: a glob means all that match, sorted."""
     found: list[Path] = []
     for path in paths:
+        source.check_name(str(path))
         # One that is not there is refused when it is read.
         globbed = not path.exists() and has_magic(str(path))
         places = await source.expanded([str(path)]) if globbed else (path,)

@@ -47,20 +47,14 @@ class Fingerprint:
 def expand(inputs: "Sequence[str]") -> "tuple[Place, ...]":
     """Return what `inputs` name, in their order; what a glob or a prefix stands for is sorted.
 
-    InputError `input_missing` when a file is not there, or a glob matches nothing; of what is
-    elsewhere only globs and prefixes are looked at (this blocks).
+    InputError `input_missing` when a file is not there, or a glob matches nothing; `input_name`
+    when its name cannot be written down. Of what is elsewhere only globs and prefixes are looked
+    at (this blocks).
     """
     found: list[Place] = []
     for one in inputs:
         url = url_of(one)
-        matches: list[Path] | list[Remote]
-        if url is not None:
-            matches = _remotes(url)
-        elif Path(one).exists():
-            matches = [Path(one)]
-        else:
-            # The glob keeps the path as it was given.
-            matches = list(map(Path, sorted(glob.glob(one, recursive=True))))  # noqa: PTH207
+        matches = _globbed(one) if url is None else _remotes(url)
         if not matches:
             raise InputError(
                 "input_missing",
@@ -72,12 +66,34 @@ def expand(inputs: "Sequence[str]") -> "tuple[Place, ...]":
     return tuple(found)
 
 
+def _globbed(path: str) -> "Sequence[Place]":
+    # The glob keeps the path as it was given.
+    there = Path(path).exists()
+    found = [path] if there else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
+    for one in found or [path]:
+        check_name(one)
+    return list(map(Path, found))
+
+
+def check_name(path: str) -> None:
+    """Refuse a name that is not UTF-8: a plan is a text, and holds it from the root on."""
+    try:
+        str(Path(path).absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            "input_name",
+            "this name is not UTF-8, and could not be written down",
+            "rename it, or feed it in: bulkdelete plan - < FILE",
+            where=os.fsencode(path).decode("utf-8", "backslashreplace"),
+        ) from error
+
+
 async def expanded(inputs: "Sequence[str]") -> "tuple[Place, ...]":
     """Do the same, and hold nothing up meanwhile."""
     return await aside(partial(expand, inputs), "list")
 
 
-def _remotes(url: "Url") -> list[Remote]:
+def _remotes(url: "Url") -> "Sequence[Place]":
     if not url.pattern:
         return [remote(url)]
     from bulkdelete.io.stores import found_under  # noqa: PLC0415 - loaded where there is a store

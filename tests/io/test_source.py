@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from bulkdelete import protecting
 from bulkdelete.core.digests import FileHash
 from bulkdelete.errors import InputError
 from bulkdelete.io import source
@@ -140,6 +141,20 @@ async def test_a_reader_that_stops_closes_the_file(tmp_path: Path) -> None:
     async with aclosing(source.blocks(path)) as blocks:
         assert await first(blocks) == TEXT[:BLOCK]
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_name_that_cannot_be_written_down_is_refused(tmp_path: Path, there: bool) -> None:
+    """Named or found by a glob, and not as a bug when the plan is written."""
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.csv")
+    if there:
+        Path(odd).write_text("identity\n1\n")
+    for name in (odd, f"{tmp_path}/*.csv") if there else (odd,):
+        with pytest.raises(InputError, match=r"/\\xff\\xfe\.csv: this name is not UTF-8") as caught:
+            source.expand([name])
+        assert (caught.value.code, caught.value.exit) == ("input_name", 2)
+    with pytest.raises(InputError, match="not UTF-8"):
+        asyncio.run(protecting.expanded([Path(odd)]))
 
 
 def test_expand_keeps_the_order_and_sorts_globs(tmp_path: Path) -> None:
