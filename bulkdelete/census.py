@@ -85,7 +85,7 @@ async def _settled(spill: Spill) -> Bits:
 
 
 def entries_of(seed: int, sketcher: "Sketcher | None") -> "Entries":
-    """Return the quick way if its extra is installed; the seed is kept nowhere."""
+    """Return the quick way if its extra is installed; the seed is kept nowhere beside them."""
     try:
         from bulkdelete.core.spill_arrays import ArrayEntries  # noqa: PLC0415 - an extra
     except ImportError:

@@ -1,15 +1,20 @@
 """What workers do for the plan of a lake: each does it to one stretch of the list, or some hashes.
 
-A worker is told a directory that all see, and a number; what it needs beyond is in that directory,
-and so is what it found. No ID is in it, and nothing but the two words, counts and refusals goes
-over a network. Whatever is done again comes out the same: what was lost is done again elsewhere.
+A worker is told a directory that all see, a key of this one time, and numbers; what it needs beyond
+is in that directory, and so is what it found. No ID is in it, and what could tell of one is veiled
+under the key or hashed under a seed that is. Nothing but those words, counts and refusals goes over
+a network. Whatever is done again comes out the same: what was lost is done again elsewhere.
 """
 
 import asyncio
+import pickle
 from array import array
-from contextlib import ExitStack, aclosing
+from collections.abc import Callable
+from contextlib import ExitStack, aclosing, closing
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import msgspec
 
@@ -25,7 +30,7 @@ from bulkdelete.core.spills import Bits, Repeats
 from bulkdelete.core.urls import url_of
 from bulkdelete.errors import IntegrityError, UsageError
 from bulkdelete.io import source
-from bulkdelete.io.spill import Kept, NamedSpill, put
+from bulkdelete.io.spill import Kept, NamedSpill, put, unveiled, veiled
 from bulkdelete.protecting import protect_rules
 from bulkdelete.reading import Part, reading_of
 from bulkdelete.surveying import Judge, Stretch, Survey
@@ -44,6 +49,7 @@ if TYPE_CHECKING:
     Number = Mapping[Kind, int]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 SHARE = 2
 """Half of the memory is for de-duplication; the program and the plan's index take the rest."""
@@ -181,14 +187,14 @@ def stretch_at(place: Path, number: int) -> Path:
     return place / f"stretch-{number}"
 
 
-def write(path: Path, found: object) -> None:
-    """Write down a value."""
-    put(path, msgspec.msgpack.encode(found))
+def write(path: Path, found: object, key: bytes) -> None:
+    """Write down a value, veiled."""
+    put(path, veiled(msgspec.msgpack.encode(found), key))
 
 
-def read(path: Path, kind: type[T]) -> T:
+def read(path: Path, kind: type[T], key: bytes) -> T:
     """Read one."""
-    return msgspec.msgpack.decode(path.read_bytes(), type=kind)
+    return msgspec.msgpack.decode(unveiled(path.read_bytes(), key), type=kind)
 
 
 def place_of(part: Part) -> str:
@@ -211,9 +217,45 @@ def _place(where: str) -> source.Place:
 # --- the errands ---
 
 
-def meet(place: str, number: int) -> list[int]:
-    """Count what meets the conditions in each part of a stretch."""
-    return asyncio.run(_meet(read(orders_at(Path(place)), Orders), number))
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What an errand itself raised: no loss of the worker that was at it."""
+
+    error: Exception
+
+
+def _told(errand: Callable[P, T]) -> Callable[P, T | Failed]:
+    """Have it say what it raises, instead of raising it: what carries errands raises, too."""
+
+    @wraps(errand)
+    def told(*args: P.args, **words: P.kwargs) -> T | Failed:
+        try:
+            return errand(*args, **words)
+        except Exception as error:  # noqa: BLE001 - each is for who sent for it to judge
+            return Failed(_carried(error))
+
+    return told
+
+
+def _carried(error: Exception) -> Exception:
+    """Return an error that comes whole to another process: else one that names it."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - of the line itself
+    except Exception:  # noqa: BLE001 - each may fail in a way of its own
+        return RuntimeError(f"{type(error).__qualname__} in a worker")
+    return error
+
+
+@_told
+def meet(place: str, key: bytes, number: int) -> list[int]:
+    """Count what meets the conditions in each part of a stretch.
+
+    ApartError when a part is refused: it is not for a count to say what is wrong first of all.
+    """
+    try:
+        return asyncio.run(_meet(read(orders_at(Path(place)), Orders, key), number))
+    except UsageError as error:
+        raise ApartError(f"for a worker, {error}") from error
 
 
 async def _meet(orders: Orders, number: int) -> list[int]:
@@ -226,16 +268,15 @@ async def _meet(orders: Orders, number: int) -> list[int]:
     return found
 
 
-def take(place: str, number: int, met: int, passed: int) -> None:
+@_told
+def take(place: str, key: bytes, number: int, met: int, passed: int) -> None:
     """Go through a stretch for the first time: its hashes by ranges, and what is held back.
 
     `met` records met the conditions before it, of `passed` that count for a sample.
     """
-    orders = read(orders_at(Path(place)), Orders)
-    write(
-        census_at(Path(place), number),
-        asyncio.run(_First(orders, Path(place), number).take(met, passed)),
-    )
+    orders = read(orders_at(Path(place)), Orders, key)
+    found = asyncio.run(_First(orders, Path(place), number).take(met, passed))
+    write(census_at(Path(place), number), found, key)
 
 
 class _First:
@@ -337,43 +378,48 @@ def selector_of(orders: Orders, met: int, passed: int) -> Selector | None:
     return Selector(selection, None if selection.sample is None else sample(selection, passed), met)
 
 
-def find(place: str, kind: str, start: int, stop: int) -> None:
+@_told
+def find(place: str, key: bytes, kind: str, start: int, stop: int) -> None:
     """Look through some ranges of hashes of all stretches: which IDs repeat an earlier one."""
     where = Path(place)
-    orders = read(orders_at(where), Orders)
-    ranges, found = range(start, stop), []
-    with ExitStack() as stack:
-        spills = [Kept(runs_at(where, n, Kind(kind))) for n in range(len(orders.stretches))]
-        for kept in spills:
-            stack.callback(kept.close)
-        # The seed is not needed any more: what looks for repetitions only compares.
-        finder = entries_of(0, None).finder(sum(kept.count(ranges) for kept in spills))
-        for kept in spills:
-            numbers = array("Q")
+    stretches = range(len(read(orders_at(where), Orders, key).stretches))
+    # One at a time: there may be more of them than files that a process may open.
+    paths = [runs_at(where, number, Kind(kind)) for number in stretches]
+    ranges, total, found = range(start, stop), 0, []
+    for path in paths:
+        with closing(Kept(path)) as kept:
+            total += kept.count(ranges)
+    # The seed is not needed any more: what looks for repetitions only compares.
+    finder = entries_of(0, None).finder(total)
+    for path in paths:
+        numbers = array("Q")
+        with closing(Kept(path)) as kept:
             for piece in kept.pieces(ranges):
                 numbers.extend(finder.repeats(piece))
-            found.append(numbers.tobytes())
-    write(found_at(where, Kind(kind), start), found)
+        found.append(numbers.tobytes())
+    write(found_at(where, Kind(kind), start), found, key)
 
 
-def survey(place: str, number: int) -> None:
+@_told
+def survey(place: str, key: bytes, number: int) -> None:
     """Go through a stretch for the second time: what it comes to, now that repetitions are known.
 
     Its last chunks are finished with what comes after it.
     """
-    orders = read(orders_at(Path(place)), Orders)
-    found = asyncio.run(_Second(orders, Path(place)).survey(number))
-    write(stretch_at(Path(place), number), found)
+    orders = read(orders_at(Path(place)), Orders, key)
+    found = asyncio.run(_Second(orders, Path(place), key).survey(number))
+    write(stretch_at(Path(place), number), found, key)
 
 
 class _Second:
     """A second pass over a stretch."""
 
-    def __init__(self, orders: Orders, place: Path) -> None:
+    def __init__(self, orders: Orders, place: Path, key: bytes) -> None:
         self._orders = orders
         self._wish = orders.wish()
         self._place = place
-        self._totals = read(totals_at(place), Totals)
+        self._one_time = key
+        self._totals = read(totals_at(place), Totals, key)
         self._known: tuple[int, Census, dict[Kind, Bits]] | None = None
 
     async def survey(self, number: int) -> Stretch:
@@ -409,8 +455,8 @@ class _Second:
         """Return what is known of the stretch of a part: its number, and what repeats in it."""
         number = self._orders.stretch_of(part)
         if self._known is None or self._known[0] != number:
-            census = read(census_at(self._place, number), Census)
-            repeats = read(repeats_at(self._place, number), dict[Kind, bytes])
+            census = read(census_at(self._place, number), Census, self._one_time)
+            repeats = read(repeats_at(self._place, number), dict[Kind, bytes], self._one_time)
             self._known = number, census, _marks(repeats)
         return self._known
 

@@ -3,18 +3,20 @@
     cut into stretches -> take: hashes of each, by ranges -> find: what repeats, range by range
     -> survey: each stretch as ever, with that known -> joined in their order
 
-Workers see one directory, 0700, beside the plan in the making, and the parts of the list. Who does
-the work is a seam: whatever takes a function with its words and gives what comes of it.
+Workers see one directory, 0700, beside the plan in the making, and the parts of the list. A key of
+this one time, which is told in words, is what they read it by. Who does the work is a seam:
+whatever takes a function with its words and gives what comes of it.
 """
 
 import asyncio
+import errno
 import secrets
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bulkdelete import errands
 from bulkdelete.census import entries_of
@@ -22,7 +24,7 @@ from bulkdelete.core.model import Kind
 from bulkdelete.core.selection import Selection
 from bulkdelete.core.spills import RANGES, Bits, together
 from bulkdelete.core.stretches import cut
-from bulkdelete.errands import SHARE, ApartError, Census, Orders, Totals
+from bulkdelete.errands import SHARE, ApartError, Census, Failed, Orders, Totals
 from bulkdelete.errors import BulkdeleteError, Stopped, UsageError
 from bulkdelete.io import files, source
 from bulkdelete.io.spill import Kept
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from bulkdelete.core.sketch import Sketcher
     from bulkdelete.wish import Wish
 
+T = TypeVar("T")
+
 Submit = Callable[..., Awaitable[Any]]
 
 LEAST = 256 << 20
@@ -50,6 +54,8 @@ _EACH = 4
 
 _TRIES = 3
 """How often a thing is given to workers that are lost over it."""
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _AT_ONCE = 32
 """So many facts are asked for at once of parts that are elsewhere."""
@@ -118,8 +124,20 @@ async def surveyed(  # noqa: PLR0913, PLR0917 - what a plan is made of, and who 
         files.make_private(place)
         try:
             return await _Lake(wish, lists, key, now, found, hands, place).surveyed(told)
+        except OSError as error:
+            raise _meant(error) from error
         finally:
             _remove(place)
+
+
+def _meant(error: Exception) -> Exception:
+    """Return what is to be raised of an error that was met over the list or in the directory."""
+    if isinstance(error, UsageError) and (error.code in OUT_OF_REACH | {"missing_extra"}):
+        # Perhaps it is out of their reach only; else this process says so itself.
+        return ApartError(f"for a worker, {error}")
+    if isinstance(error, OSError) and error.errno not in _NO_ROOM:
+        return ApartError(f"the directory of the plan cannot be shared ({error.strerror})")
+    return error
 
 
 def _remove(place: Path) -> None:
@@ -145,17 +163,17 @@ class _Lake:
         self._key = key
         self._now = now
         self._hands = hands
+        self._one_time = secrets.token_bytes(32)
         self._place = place
         self._stretches = cut(found, hands.width * _EACH, hands.stretch)
 
     async def surveyed(self, told: "Sketcher | None") -> Survey:
         first = await self._first_laid()
-        errands.write(errands.orders_at(self._place), self._orders(first, told))
+        self._write(errands.orders_at(self._place), self._orders(first, told))
         met, passed = await self._met()
         await self._all(errands.take, [(n, met[one.start], passed) for n, one in self._each()])
         censuses = [
-            errands.read(errands.census_at(self._place, number), Census)
-            for number, _ in self._each()
+            self._read(errands.census_at(self._place, number), Census) for number, _ in self._each()
         ]
         _check_alike(censuses)
         for census in censuses:
@@ -166,6 +184,12 @@ class _Lake:
         await asyncio.to_thread(self._settle, censuses, groups, met, passed)
         await self._all(errands.survey, [(number,) for number, _ in self._each()])
         return await asyncio.to_thread(self._joined)
+
+    def _write(self, path: Path, found: object) -> None:
+        errands.write(path, found, self._one_time)
+
+    def _read(self, path: Path, kind: type[T]) -> T:
+        return errands.read(path, kind, self._one_time)
 
     def _each(self) -> "Sequence[tuple[int, range]]":
         return list(enumerate(self._stretches))
@@ -227,20 +251,18 @@ class _Lake:
         """Have one done; when its worker is lost, by another."""
         for _ in range(_TRIES):
             try:
-                return await self._hands.submit(errand, str(self._place), *words)
-            except UsageError as error:
-                if error.code in OUT_OF_REACH or error.code == "missing_extra":
-                    # Perhaps it is out of their reach only; else this process says so itself.
-                    raise ApartError(f"for a worker, {error}") from error
-                raise
-            except (BulkdeleteError, ApartError):
-                raise
-            except (FileNotFoundError, PermissionError) as error:
-                raise ApartError("a worker does not see the directory of the plan") from error
-            except OSError:
+                given = self._hands.submit(errand, str(self._place), self._one_time, *words)
+                found = await given
+            except BulkdeleteError:
                 raise
             except Exception as error:  # noqa: BLE001 - each executor loses workers in its own way
                 lost = error
+                continue
+            if not isinstance(found, Failed):
+                return found
+            if not isinstance(found.error, MemoryError):
+                raise _meant(found.error)
+            lost = found.error
         raise Stopped(
             "workers_lost",
             f"workers were lost over the plan, {_TRIES} times ({type(lost).__name__}); nothing was "
@@ -280,13 +302,13 @@ class _Lake:
         ]
         for kind, start, _ in groups:
             path = errands.found_at(self._place, Kind(kind), start)
-            for bits, found in zip(repeats, errands.read(path, list[bytes]), strict=True):
+            for bits, found in zip(repeats, self._read(path, list[bytes]), strict=True):
                 bits[Kind(kind)].mark(errands.numbers_in(found))
         own: list[dict[Kind, int]] = []
         job: list[dict[Kind, int]] = []
         for number, (census, bits) in enumerate(zip(censuses, repeats, strict=True)):
             marked = {kind: bytes(one) for kind, one in bits.items()}
-            errands.write(errands.repeats_at(self._place, number), marked)
+            self._write(errands.repeats_at(self._place, number), marked)
             out = {kind: _all_marked(bits[kind], kind, census) for kind in Kind}
             job += _planned(census, out)
             if self._wish.shard is not None:
@@ -296,12 +318,12 @@ class _Lake:
         totals = Totals(
             met=tuple(met), passed=passed, numbers=tuple(numbers), own=tuple(own), job=tuple(job)
         )
-        errands.write(errands.totals_at(self._place), totals)
+        self._write(errands.totals_at(self._place), totals)
 
     def _joined(self) -> Survey:
         survey = Survey(self._wish, self._key)
         for number, _ in self._each():
-            survey.join(errands.read(errands.stretch_at(self._place, number), Stretch))
+            survey.join(self._read(errands.stretch_at(self._place, number), Stretch))
         survey.close()
         return survey
 

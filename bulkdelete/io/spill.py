@@ -1,8 +1,11 @@
 """Where entries go that do not fit into memory: a file without a name, gone with its process.
 
-Where others are to look for repetitions, it gets a name at its end.
+Where others are to look for repetitions, it gets a name at its end. Who has it must not have the
+seed of its hashes, too: whoever guesses an ID could tell whether it is there. What else workers
+leave for each other is veiled under a key of that one time, which is not beside it.
 """
 
+import hashlib
 import os
 import secrets
 import struct
@@ -103,6 +106,8 @@ class Spill:
 class NamedSpill(Spill):
     """A spill for others: a file 0600 that has its name, `path`, from `keep` on.
 
+    The seed of its hashes is for those who make entries, and is nowhere beside it.
+
     Behind the runs it says where each of their ranges begins, and how many runs there are.
     """
 
@@ -167,6 +172,30 @@ def put(path: "Path", content: bytes) -> None:
         while left:
             left = left[file.write(left) :]
     making.rename(path)
+
+
+_NONCE = 16
+_STEP = 1 << 20
+
+
+def veiled(content: bytes, key: bytes) -> bytes:
+    """Return what tells nothing without the key; with it, not whether somebody changed it."""
+    nonce = secrets.token_bytes(_NONCE)
+    return nonce + _crossed(memoryview(content), key + nonce)
+
+
+def unveiled(found: bytes, key: bytes) -> bytes:
+    """Return what was veiled under this key."""
+    return _crossed(memoryview(found)[_NONCE:], key + found[:_NONCE])
+
+
+def _crossed(content: memoryview, key: bytes) -> bytes:
+    crossed = bytearray()
+    for start in range(0, len(content), _STEP):
+        piece = content[start : start + _STEP]
+        pad = hashlib.shake_256(key + start.to_bytes(8)).digest(len(piece))
+        crossed += (int.from_bytes(piece) ^ int.from_bytes(pad)).to_bytes(len(piece))
+    return bytes(crossed)
 
 
 def _making(path: "Path") -> "Path":

@@ -13,7 +13,7 @@ import pytest
 
 from bulkdelete.core.spill_arrays import ArrayEntries
 from bulkdelete.core.spills import Bits, PlainEntries
-from bulkdelete.io.spill import Spill
+from bulkdelete.io.spill import Spill, unveiled, veiled
 
 both_ways = pytest.mark.parametrize("way", [PlainEntries, ArrayEntries])
 
@@ -84,3 +84,16 @@ def test_d3_a_file_that_may_not_grow_is_told_with_its_place(
         spill.add("\n".join(map(str, range(1000))).encode(), 1000)
     assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(tmp_path))
     assert small_files < 24_000
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, (1 << 20) - 1, (2 << 20) + 3])
+def test_s15_what_is_veiled_is_read_with_its_key_only(size: int) -> None:
+    """Of any length; the same twice looks like nothing that was seen before."""
+    plain = random.Random(size).randbytes(size)
+    key = b"k" * 32
+    one, two = veiled(plain, key), veiled(plain, key)
+    assert unveiled(one, key) == unveiled(two, key) == plain
+    assert one != two
+    if size > 1:
+        assert unveiled(one, b"l" * 32) != plain
+        assert plain not in one

@@ -11,6 +11,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from bulkdelete import errands
+from bulkdelete.core.digests import leaf
 from bulkdelete.core.layout import Reading
 from bulkdelete.core.model import Kind
 from bulkdelete.core.selection import Condition, Selection
@@ -32,6 +34,7 @@ from bulkdelete.errors import (
     UsageError,
 )
 from bulkdelete.io import inflating, source
+from bulkdelete.io.spill import Kept, unveiled
 from bulkdelete.lake import Hands, Hire
 from bulkdelete.planning import Planned, make_plan
 from bulkdelete.reading import Part
@@ -309,41 +312,131 @@ async def test_workers_that_are_lost_again_and_again_stop_it(tmp_path: Path) -> 
     assert not left(tmp_path)
 
 
+def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int = 99) -> None:
+    """Have each first pass raise this in its worker, so many times."""
+    version = errands.made_by
+    raised: list[Exception] = []
+
+    def made_by() -> str:
+        if len(raised) < times:
+            raised.append(error)
+            raise error
+        return version()
+
+    monkeypatch.setattr(errands, "made_by", made_by)
+
+
 @pytest.mark.parametrize(
     "error",
     [
         FileNotFoundError(2, "No such file"),
         PermissionError(13, "Permission denied"),
+        OSError(errno.ESTALE, "Stale file handle"),
+        OSError(errno.EMFILE, "Too many open files"),
         InputError("input_forbidden", "may not be read"),
         UsageError("missing_extra", "Parquet needs the extra `parquet`"),
     ],
-    ids=["directory", "user", "part", "extra"],
+    ids=["directory", "user", "stale", "open", "part", "extra"],
 )
 async def test_workers_that_see_another_disk_leave_it_to_one_process(
-    tmp_path: Path, error: Exception
+    tmp_path: Path, pool: Executor, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """It is planned all the same, and said by whom."""
-
-    async def submit(*_: object) -> None:
-        raise error
-
+    failing(monkeypatch, error)
     wish = wished(listed(tmp_path))
-    one, many = await planned(wish), await planned(wish, hire(submit))
+    one, many = await planned(wish), await planned(wish, hire_of(pool))
     assert (many.plan, many.sections, many.sketch) == (one.plan, one.sections, one.sketch)
     *notes, last = many.findings.notes
     assert notes == one.findings.notes
     assert last.startswith("this was planned by one process: ")
-
-
-async def test_d1_a_full_disk_of_a_worker_is_a_full_disk(tmp_path: Path) -> None:
-    """Nobody tries again where there is no room."""
-
-    async def submit(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with pytest.raises(OSError, match="No space"):
-        await planned(wished(listed(tmp_path)), hire(submit))
     assert not left(tmp_path)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+async def test_d1_a_full_disk_of_a_worker_is_a_full_disk(
+    tmp_path: Path, pool: Executor, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Nobody tries again where there is no room."""
+    failing(monkeypatch, OSError(code, "No room"))
+    with pytest.raises(OSError, match="No room"):
+        await planned(wished(listed(tmp_path)), hire_of(pool))
+    assert not left(tmp_path)
+
+
+class OddError(Exception):
+    """One that does not come to another process."""
+
+    def __init__(self) -> None:
+        super().__init__("odd")
+        self.what = lambda: None
+
+
+@pytest.mark.parametrize(
+    ("error", "comes"),
+    [(ZeroDivisionError("a bug"), ZeroDivisionError), (OddError(), RuntimeError)],
+)
+async def test_a_bug_in_an_errand_is_no_lost_worker(
+    tmp_path: Path,
+    pool: Executor,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    comes: type[Exception],
+) -> None:
+    """To run it again would not help: it comes back as what it is, or by its name."""
+    failing(monkeypatch, error, times=1)
+    with pytest.raises(comes, match=r"a bug|OddError in a worker"):
+        await planned(wished(listed(tmp_path)), hire_of(pool))
+    assert not left(tmp_path)
+
+
+async def test_an_errand_without_memory_is_done_again(
+    tmp_path: Path, pool: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere there may be some."""
+    failing(monkeypatch, MemoryError(), times=2)
+    await check_same(wished(listed(tmp_path)), hire_of(pool))
+
+
+async def test_a_worker_opens_the_hashes_of_one_stretch_at_a_time(
+    tmp_path: Path, pool: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be more stretches than files that a process may open."""
+    opened: set[object] = set()
+    most: list[int] = []
+
+    class Watched(Kept):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            opened.add(self)
+            most.append(len(opened))
+
+        def close(self) -> None:
+            super().close()
+            opened.discard(self)
+
+    monkeypatch.setattr(errands, "Kept", Watched)
+    await planned(wished(listed(tmp_path)), hire_of(pool))
+    assert len(most) >= 12
+    assert max(most) <= 2  # of two workers
+
+
+@pytest.mark.parametrize("selection", [{"skip": 1}, {"limit": 9}, {"sample": 5}])
+async def test_what_is_wrong_first_is_told_when_the_list_is_counted_before(
+    tmp_path: Path, pool: Executor, selection: dict[str, int]
+) -> None:
+    """A count meets less than a pass does, so it is not the one to say it."""
+    paths = written(tmp_path, [[("i", f"user-{n}", "2020-01-01")] * 3 for n in range(6)])
+    paths[3].write_text("Type,Identity,seen\nz,user-1,2020-01-01\ni,user-2,never\n")
+    paths[0].write_text(BROKEN["an outcome file"].replace("reason", "seen"))
+    wish = wished(
+        paths, selection=Selection(where=(Condition.parse("seen<2025-01-01"),), **selection)
+    )
+    said = []
+    for hands in (None, hire_of(pool)):
+        with pytest.raises(BulkdeleteError) as caught:
+            await planned(wish, hands)
+        said.append((type(caught.value), caught.value.code, str(caught.value)))
+    assert said[0] == said[1]
 
 
 async def test_hashes_of_two_sorts_are_not_compared(
@@ -359,27 +452,48 @@ async def test_hashes_of_two_sorts_are_not_compared(
 async def test_s15_what_workers_share_holds_no_id_and_no_key(
     tmp_path: Path, pool: Executor
 ) -> None:
-    """In a directory for nobody else; what they are told in words is a place and numbers."""
+    """Nor what a guess can be held against: no seed, no plain hash; who is told the key reads."""
     paths = listed(tmp_path)
     place = tmp_path / "lake"
     told: list[object] = []
     names: set[str] = set()
+    content: set[bytes] = set()
 
-    def look(_: object, *words: object) -> None:
+    def look(*words: object) -> None:
         told.extend(words)
         assert stat.S_IMODE(place.stat().st_mode) == 0o700
         for one in place.iterdir():
             with suppress(FileNotFoundError):  # it has its name now
                 assert stat.S_IMODE(one.stat().st_mode) == 0o600
-                content = one.read_bytes()
-                assert b"user-0" not in content
-                assert b"k" * 16 not in content
+                content.add(one.read_bytes())
                 names.add(one.name.partition("-")[0])
 
-    await planned(wished(paths), hire_of(pool, before=look))
-    assert {"orders", "census", "runs", "found", "repeats", "totals"} <= names
-    assert {type(one) for one in told} == {str, int}
+    def submit(function: Callable[..., object], *words: object) -> Awaitable[Any]:
+        def looking() -> object:
+            found = function(*words)
+            look(*words)
+            return found
+
+        return asyncio.wrap_future(pool.submit(looking))
+
+    wish = wished(paths, chunk_size=1)
+    await planned(wish, hire(submit))
+    assert {"orders", "census", "runs", "found", "repeats", "totals", "stretch"} <= names
+    assert {type(one) for one in told} == {str, bytes, int}
     assert {one for one in told if isinstance(one, str)} == {str(place), Kind.IDENTITY}
+    (key,) = {one for one in told if isinstance(one, bytes)}
+    orders = next(some for one in content if (some := readable(one, key)))
+    seed = msgspec.msgpack.decode(orders, type=errands.Orders).seed
+    ids = [f"user-{number:05}" for number in range(30)]
+    secrets = [b"user-0", b"identity", b"k" * 16, key, msgspec.msgpack.encode(seed)]
+    secrets += [leaf(Kind.IDENTITY, [one]) for one in ids]
+    assert not [one for one in secrets if any(one in some for some in content)]
+
+
+def readable(content: bytes, key: bytes) -> bytes | None:
+    """Return what `orders` says, of all that was found."""
+    plain = unveiled(content, key)
+    return plain if b"sketch_seed" in plain else None
 
 
 async def test_a_small_list_is_planned_where_it_is(tmp_path: Path) -> None:
