@@ -131,7 +131,7 @@ class Archive:
     def _enter(self, place: "Place", there: "dict[Place, Kept | None]", links: list[str]) -> None:
         """Note the run that is there, or those of a fleet."""
         there[place] = known = self._kept(place)
-        if known is None and _is_fleet(place[0]):
+        if known is None and is_fleet(place[0]):
             there.update((inner, self._kept(inner)) for inner in _directories(place[0], links))
 
     def _kept(self, place: "Place") -> Kept | None:
@@ -171,7 +171,8 @@ def _far(links: "Sequence[str]", near: "Iterable[Place]") -> "Iterator[Place]":
             yield path, Path(path).stat().st_ino
 
 
-def _is_fleet(path: str) -> bool:
+def is_fleet(path: "Path | str") -> bool:
+    """Tell that runs of a fleet are in it."""
     return any(Path(path, name).exists() for name in _OF_A_FLEET)
 
 

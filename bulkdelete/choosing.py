@@ -14,6 +14,7 @@ from bulkdelete.errors import BulkdeleteError, BusyError, IntegrityError
 from bulkdelete.events import Fleeting, Kept, Looked, PassedOver, Resuming
 from bulkdelete.io.places import fleeting
 from bulkdelete.io.rundir import RunDir
+from bulkdelete.past import Past
 
 if TYPE_CHECKING:
     from bulkdelete.core.plan import Plan
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bulkdelete.intake import Intake
     from bulkdelete.planning import Planned
     from bulkdelete.runs import Found
+    from bulkdelete.settings import Settings
     from bulkdelete.wish import Wish
 
 
@@ -88,6 +90,26 @@ async def made(intake: "Intake", tell: "Tell") -> "RunDir":
             return _kept(intake, tell, found)
     finally:
         intake.draft.discard()
+
+
+async def sent_meanwhile(
+    run: "RunDir", plan: "Plan", settings: "Settings", *, again: bool
+) -> "Report | None":
+    """Look, before a plan that was only made so far is sent, who sent it since: as `run` does.
+
+    Return the report of that, while its approval lives. GuardError (`already_done`) when that is
+    over, IntegrityError where the list is begun elsewhere and not finished.
+    """
+    try:
+        found = await asyncio.to_thread(runs.load, run)
+    except BulkdeleteError:
+        return None  # who reads it next says why
+    if not found.untouched:
+        return None
+    past = Past.of(run, settings)
+    await asyncio.to_thread(past.check_alone, plan)
+    done = None if again else await asyncio.to_thread(past.sent, plan)
+    return None if done is None else already_finished(done)
 
 
 async def _planned(intake: "Intake", tell: "Tell", wish: "Wish") -> "Planned":

@@ -145,6 +145,11 @@ async def apply(
             )
         asked = None if dry_run else credentials or credentials_of(settings, {})
         job = _job(found, made, settings, asked, words(options.get("input", ())))
+        again = options.get("again", False)
+        done = await choosing.sent_meanwhile(found, made, settings, again=again)
+        if done is not None:
+            told.told(Ended(done))
+            return done
         return await _deliver(job, Approver(found, consent(options), settings, told.ask), told)
 
     return await _told_besides(chose, audience, body, dry_run=dry_run)

@@ -118,9 +118,13 @@ class RunOptions(PlanOptions, SendOptions, total=False):
 
 
 class ApplyOptions(PlaceOptions, GuardOptions, SendOptions, total=False):
-    """What may be said of a plan that was made earlier; `input`: where its files are now."""
+    """What may be said of a plan that was made earlier; `input`: where its files are now.
+
+    `again`: also when the list was sent meanwhile.
+    """
 
     input: "Sequence[Place]"
+    again: bool
 
 
 class VerifyOptions(PlaceOptions, total=False):

@@ -4,11 +4,11 @@ import glob
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkdelete.archive import FLEET_LOCK, Archive, Gist, hashed, kept
+from bulkdelete.archive import FLEET_LOCK, Archive, Gist, hashed, is_fleet, kept
 from bulkdelete.core.anomaly import MOST_HISTORY, Night
 from bulkdelete.errors import BulkdeleteError, BusyError, IntegrityError
 from bulkdelete.io.rundir import RunDir
@@ -30,11 +30,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The past of one job; `in_fleet`: its run directory is one of many in a fleet's."""
+    """The past of one job; `in_fleet`: its run directory is one of many in a fleet's.
+
+    `made`: a run that is sent as it was made, whatever others there are in its place.
+    """
 
     settings: "Settings"
     archive: Archive
     in_fleet: bool = False
+    made: Path | None = None
+
+    @classmethod
+    def of(cls, run: RunDir, settings: "Settings") -> "Past":
+        """Return the past of a run that was made earlier, alone or in a fleet."""
+        path = run.path.resolve()
+        place, in_fleet = path.parent, is_fleet(path.parent)
+        if in_fleet:
+            place = place.parent
+        placed = replace(settings, runs_dir=place, run_dir=path if in_fleet else None)
+        return cls(placed, Archive(place), in_fleet, path)
 
     # --- its own runs ---
 
@@ -125,17 +139,21 @@ class Past:
         GuardError (`already_done`) where its approval is over, or where it cut the same job in
         another way; IntegrityError where chunks of it are in doubt. How runs of its own stand is
         not asked here. A run whose plan cannot be read says nothing. `passed`: as of `unfinished`;
-        `at`: the time at which the approval must be alive, if that is not now.
+        `at`: the time at which the approval must be alive, if that is not now. For a run that was
+        made earlier, those of its own count that have finished since.
         """
         for one in self._all_of(plan.job_digest):
             gist = one.gist
             if gist is None or not gist.planned:
                 continue
             same = gist.shard == plan.shard
-            if not (self._is_elsewhere(one.run) if same else _share(gist.shard, plan.shard)):
+            far = self._is_elsewhere(one.run) if same else _share(gist.shard, plan.shard)
+            if not far and (self.made in {None, one.run.path} or gist.shard != plan.shard):
                 continue
             found = _read(one.run, passed)
             if found is None or found.progress.seal is None:
+                continue
+            if not far and found.progress.seal.at < plan.created:
                 continue
             if same and doubts(found, self.settings):
                 raise _unfinished(found, "; or send all of it once more with --again")

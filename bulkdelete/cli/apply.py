@@ -39,6 +39,9 @@ def apply(  # noqa: PLR0913 - one per group of flags
     approval: ApprovalFlags = _APPROVAL,
     sending: SendFlags = _SEND,
     telling: TellFlags = _TELL,
+    again: Annotated[
+        bool, Parameter(help="Send it, though another run sent the list meanwhile.")
+    ] = False,
     dry_run: Annotated[bool, Parameter(help="Do everything but sending.")] = False,
     output: OutputFlags = _OUT,
 ) -> int:
@@ -66,6 +69,7 @@ def apply(  # noqa: PLR0913 - one per group of flags
             credentials=None if dry_run else credentials_of(settings),
             audience=teller.audience,
             **approved(approval, dry_run=dry_run),
+            again=again,
             input=input,
             protect=protect,
         )

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,42 @@ async def test_an_unfinished_fleet_with_a_job_that_was_sent_elsewhere(both: Both
     ended = await yard.run()
     assert (ended.code, ended.found.state) == (0, "finished"), ended.error
     yard.check_sent_once()
+
+
+@pytest.mark.parametrize("by", ["a plain run", "a fleet"])
+async def test_what_others_sent_meanwhile_is_not_sent_by_apply(
+    both: Both, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a plan that was only made: exit 0 while that approval lives, then 4; --again sends."""
+    yard = both.yard
+    key = bulkdelete.Credentials("A", PASSCODE)
+    plan = partial(bulkdelete.plan, both.list, endpoint=yard.emulators["A"].url, account_id="A")
+    earlier = (await plan(runs_dir=both.place)).run_dir
+    apply = partial(bulkdelete.apply, credentials=key, yes=True, max_deletes=1000)
+    if by == "a fleet":
+        yard.job("shop", "A", 250, "hold-after = 100")
+        assert (await yard.run()).code == 75
+        with pytest.raises(bulkdelete.IntegrityError, match="begun by another run"):
+            await apply(earlier)
+        yard.job("shop", "A", 250)
+        assert (await yard.run()).code == 0
+        sent = yard.place / "shop"
+    else:
+        sent = Path(
+            (await both.plain(again=True, chunk_size=100, run_dir=both.place / "x")).run_dir
+        )
+    told = await apply(earlier)
+    assert (told.exit_code, reason(told), Path(told.run_dir)) == (0, "already_finished", sent)
+    both.later(monkeypatch)
+    with pytest.raises(bulkdelete.GuardError, match="was deleted on"):
+        await apply(earlier)
+    yard.check_sent_once()
+    assert (await apply(earlier, again=True)).ids["accepted"] == 250
+    assert (await apply(earlier)).ids["accepted"] == 250
+    assert set(yard.acted("A").values()) == {2}
+    fresh = (await plan(runs_dir=both.place)).run_dir
+    if by == "a plain run":  # that plan was made in the knowledge of it
+        assert (await apply(fresh)).ids["accepted"] == 250
 
 
 async def test_a_fleet_goes_on_when_that_approval_is_over(
