@@ -72,6 +72,6 @@ def mistakes() -> "list[Coroutine[Any, Any, bulkdelete.Report]]":
         bulkdelete.plan("users.csv", id_type="email"),  # type: ignore[arg-type]
         bulkdelete.plan("users.csv", max_deletes="many"),  # type: ignore[arg-type]
         bulkdelete.plan("users.csv", yes=True),  # type: ignore[call-arg]
-        bulkdelete.apply("run", again=True),  # type: ignore[call-arg]
+        bulkdelete.apply("run", abandon=True),  # type: ignore[call-arg]
         bulkdelete.run(b"users.csv"),  # type: ignore[arg-type]
     ]
