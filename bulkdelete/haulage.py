@@ -27,8 +27,9 @@ from bulkdelete.errors import BulkdeleteError, Interrupted, Stopped, UsageError
 from bulkdelete.events import Holding, Sending, Tuned, Wrote
 from bulkdelete.hauling import TOPIC, Came, fit, haul, quieten, stay
 from bulkdelete.io import purse
+from bulkdelete.io.agreeing import agreed
 from bulkdelete.io.cluster import check_extra, reached
-from bulkdelete.io.counted import TERMS, agree, name_of
+from bulkdelete.io.counted import TERMS, name_of
 from bulkdelete.io.orders import (
     PREFIX,
     Desk,
@@ -117,7 +118,7 @@ class Haulage:
         async with AsyncExitStack() as stack:
             path = await self._purse(stack, todo)
             cluster = await stack.enter_async_context(reached(self._address, self._workers))
-            await self._count(cluster, todo)
+            await self._count(stack, cluster, todo)
             identity = str((await cluster.identity())["id"])
             await self._wait_for_others(place, identity)
             nonce = secrets.token_hex(16)
@@ -141,12 +142,13 @@ class Haulage:
         passcodes = {one.name: one.credentials.passcode for one in jobs if one.credentials}
         return await stack.enter_async_context(purse.handed_out(passcodes, os.getuid()))
 
-    async def _count(self, cluster: "Cluster", jobs: "Sequence[Job]") -> None:
+    async def _count(
+        self, stack: AsyncExitStack, cluster: "Cluster", jobs: "Sequence[Job]"
+    ) -> None:
         if self._address.local:  # all of it is on this machine, whose kernel counts
             await cluster.each(await cluster.workers(), quieten)
             return
-        for name, most in _most(jobs).items():
-            await agree(cluster.scheduler, name, most)
+        await stack.enter_async_context(agreed(cluster.scheduler, _most(jobs)))
 
     async def _wait_for_others(self, place: "Path", identity: str) -> None:
         """Wait where a scheduler that is gone had leases out: nobody knows them any more."""

@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("settings", "backlog", "turns"),
     ),
     ("io.counted",),
-    ("io.shared", "reading", "dispatch"),
+    ("io.agreeing", "io.shared", "reading", "dispatch"),
     ("archive", "fates", "comparing", "findings", "census", "protecting", "tally", "wish"),
     ("walking",),
     ("surveying",),

@@ -44,6 +44,9 @@ IDLE_SECONDS = 0.02
 LAST_CHANCE = 2 * ANSWER_SECONDS
 """What must be left of a lease to refresh it: it is not to be heard when that is over."""
 
+FAILURES = (OSError, TimeoutError, RuntimeError, KeyError)
+"""What says that the scheduler is lost: it does not answer, knows nothing, or the worker ended."""
+
 _log = structlog.get_logger("bulkdelete")
 
 
@@ -52,34 +55,8 @@ def name_of(host: str, account: str) -> str:
     return f"{key_of(host, account)}:{TERMS.lease:g}s"
 
 
-async def agree(scheduler: Any, name: str, most: int) -> None:  # noqa: ANN401 - a proxy of Dask's
-    """Have the scheduler count an account's slots, so many; UsageError where others count more.
-
-    Of another number from before it is made anew, once all of its leases are ours: then nobody
-    has one.
-    """
-    try:
-        await _register(scheduler, name, most)
-    except ValueError:
-        mine = []
-        while await scheduler.semaphore_acquire(
-            name=name, timeout=0, lease_id=(lease := f"driver-{secrets.token_hex(8)}")
-        ):
-            mine.append(lease)
-        if len(mine) < await scheduler.semaphore_value(name=name):
-            for lease in mine:
-                await scheduler.semaphore_release(name=name, lease_id=lease)
-            raise UsageError(
-                "slots_differ",
-                "others use one of these accounts on this Dask cluster with another number of "
-                "slots; nothing was sent",
-                "say the same max-in-flight, or wait until they have ended",
-            ) from None
-        await scheduler.semaphore_close(name=name)
-        await _register(scheduler, name, most)
-
-
-async def _register(scheduler: Any, name: str, most: int) -> None:  # noqa: ANN401 - the same
+async def register(scheduler: Any, name: str, most: int) -> None:  # noqa: ANN401 - a proxy of Dask's
+    """Have the scheduler count so many; ValueError where it counts another number."""
     await scheduler.semaphore_register(name=name, max_leases=most, lease_timeout=TERMS.lease)
 
 
@@ -109,14 +86,14 @@ class CountedSlots:
 
         self._worker: Worker = get_worker()
         try:
-            await self._said(_register(self._worker.scheduler, self._name, self._most))
+            await self._said(register(self._worker.scheduler, self._name, self._most))
         except ValueError as error:
             raise UsageError(
                 "slots_differ",
                 "the Dask scheduler counts another number of slots of this account; "
                 "nothing was sent",
             ) from error
-        except _FAILURES as error:
+        except FAILURES as error:
             raise Stopped(
                 "slots_lost",
                 "the Dask scheduler, which counts the account's slots, does not answer; "
@@ -192,7 +169,7 @@ class CountedSlots:
                         name=self._name, timeout=WAIT_SECONDS, lease_id=lease
                     )
                 )
-            except _FAILURES as error:
+            except FAILURES as error:
                 self._lose(error)
                 self._begin(self._release(lease))
                 await asyncio.sleep(RETRY_SECONDS)
@@ -218,7 +195,7 @@ class CountedSlots:
                         name=self._name, lease_ids=[one.lease for one in said]
                     )
                 )
-            except _FAILURES as error:
+            except FAILURES as error:
                 self._lose(error)
                 continue
             self._found()
@@ -239,7 +216,7 @@ class CountedSlots:
         scheduler = self._worker.scheduler
         try:
             await self._said(scheduler.semaphore_release(name=self._name, lease_id=lease))
-        except _FAILURES as error:
+        except FAILURES as error:
             self._lose(error)
 
     # --- the scheduler ---
@@ -288,7 +265,3 @@ class _Counted:
         if not self._released:
             self._released = True
             self._slots.release(self._hold)
-
-
-_FAILURES = (OSError, TimeoutError, RuntimeError)
-"""What says that the scheduler is lost: it does not answer, knows nothing, or the worker ended."""

@@ -10,8 +10,9 @@ from distributed import get_worker
 from bulkdelete.core.keeper import Scheduler
 from bulkdelete.errors import UsageError
 from bulkdelete.io import counted
+from bulkdelete.io.agreeing import USERS, agreed
 from bulkdelete.io.cluster import reached
-from bulkdelete.io.counted import CountedSlots, agree, name_of
+from bulkdelete.io.counted import CountedSlots, name_of
 from tests.clusters.test_reached import threads
 
 _out: list[int] = []
@@ -51,24 +52,48 @@ async def test_two_workers_share_what_there_is() -> None:
         assert await cluster.scheduler.semaphore_value(name=name_of("https://h", "shared")) == 0
 
 
+async def take(scheduler: Any, name: str, *leases: str) -> list[bool]:  # noqa: ANN401 - a proxy
+    """Take slots, as workers do; return which there were."""
+    return [await scheduler.semaphore_acquire(name=name, timeout=0, lease_id=one) for one in leases]
+
+
 @pytest.mark.filterwarnings("ignore:Closing semaphore")  # its leases are all ours
-async def test_another_number_is_agreed_upon_only_when_nobody_has_one() -> None:
-    """Others that use the account with another number are not counted away."""
+async def test_another_number_is_agreed_upon_only_when_nobody_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor will: a fleet that is between two requests, or whose workers are at work still."""
+    monkeypatch.setattr("bulkdelete.io.agreeing.TERMS", replace(counted.TERMS, renew=0.01))
     name = name_of("https://h", "agreed")
     async with threads(1) as address, reached(address) as cluster:
-        await agree(cluster.scheduler, name, 3)
-        await agree(cluster.scheduler, name, 3)
-        assert await cluster.scheduler.semaphore_acquire(name=name, timeout=0, lease_id="other")
-        with pytest.raises(UsageError, match="another number"):
-            await agree(cluster.scheduler, name, 2)
-        assert await cluster.scheduler.semaphore_value(name=name) == 1
-        await cluster.scheduler.semaphore_release(name=name, lease_id="other")
-        await agree(cluster.scheduler, name, 2)
-        got = [
-            await cluster.scheduler.semaphore_acquire(name=name, timeout=0, lease_id=one)
-            for one in "abc"
-        ]
-        assert got == [True, True, False]
+        scheduler = cluster.scheduler
+        async with agreed(scheduler, {name: 3}):
+            async with agreed(scheduler, {name: 3}):
+                pass
+            assert await scheduler.semaphore_value(name=name + USERS) == 1
+            with pytest.raises(UsageError, match="with 3 slots, and this one would with 2"):
+                await agreed(scheduler, {name: 2}).__aenter__()
+            assert await scheduler.semaphore_value(name=name + USERS) == 1
+            assert await take(scheduler, name, "other") == [True]
+        with pytest.raises(UsageError, match="with 3 slots"):
+            await agreed(scheduler, {name: 2}).__aenter__()
+        assert await scheduler.semaphore_value(name=name) == 1
+        await scheduler.semaphore_release(name=name, lease_id="other")
+        async with agreed(scheduler, {name: 2}):
+            assert await take(scheduler, name, *"abc") == [True, True, False]
+
+
+@pytest.mark.filterwarnings("ignore:Closing semaphore")
+async def test_a_claim_is_held_as_long_as_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is renewed all the time; else it would be over while its fleet sends."""
+    monkeypatch.setattr("bulkdelete.io.agreeing.TERMS", replace(counted.TERMS, renew=0.01))
+    name = name_of("https://h", "claimed")
+    async with threads(1) as address, reached(address) as cluster:
+        scheduler = cluster.scheduler
+        async with agreed(scheduler, {name: 3}):
+            await scheduler.semaphore_close(name=name + USERS)  # as if it were over
+            async with asyncio.timeout(30):
+                while not await scheduler.semaphore_value(name=name + USERS):
+                    await asyncio.sleep(0.01)
 
 
 def lose(account: str) -> list[Any]:
