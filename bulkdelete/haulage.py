@@ -6,9 +6,11 @@ second time: where a worker is lost, what it began is first seen to be over, the
 """
 
 import asyncio
+import math
 import os
 import secrets
 import signal
+import time
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -64,6 +66,9 @@ PATIENCE = 60.0
 
 FIT_SECONDS = 120.0
 """How long a worker may take to look whether it has what all jobs need."""
+
+END_SECONDS = 10.0
+"""How much longer than its grace a job may take to end, once the driver was told to."""
 
 _POLL = 0.25
 _LOOK = 1.0
@@ -146,7 +151,6 @@ class Haulage:
         self, stack: AsyncExitStack, cluster: "Cluster", jobs: "Sequence[Job]"
     ) -> None:
         if self._address.local:  # all of it is on this machine, whose kernel counts
-            await cluster.each(await cluster.workers(), quieten)
             return
         await stack.enter_async_context(agreed(cluster.scheduler, _most(jobs)))
 
@@ -230,14 +234,17 @@ class _Trip:
         self.job = job
         self.token = ""
         self.word: tuple[int, str] | None = None
+        self.until = math.inf
+        self.given = 0
         self._tell = tell
         self._seen = seen
         self._desk = desk
         self._answer: Answer | None = None
 
     def stop(self, number: int, who: str) -> None:
-        """End it in order, wherever it is."""
+        """End it in order, wherever it is; and know by when it should have."""
         self.word = (number, who)
+        self.until = time.monotonic() + self.job.settings.grace + END_SECONDS
         if self.token:
             self._desk.stop(self.token, number, who)
 
@@ -301,10 +308,7 @@ class _Yard:
         new = [one for one in new if one not in self._fit | self._unfit]
         if not new:
             return
-        place, nonce = str(self._desk.place), self._desk.nonce
-        await self._cluster.each(new, stay)
-        asked = await self._cluster.each(new, fit, place, nonce, seconds=FIT_SECONDS)
-        for worker, found in asked.items():
+        for worker, found in (await self._ask(new)).items():
             if found == []:
                 self._fit.add(worker)
                 continue
@@ -312,6 +316,16 @@ class _Yard:
             if first:
                 raise _unfit(worker, found)
             _log.warning("dask.worker_refused", worker=worker, why=str(_unfit(worker, found)))
+
+    async def _ask(self, new: "Sequence[str]") -> "dict[str, Any]":
+        """Ask new workers what is wrong with them, once they know what ends them, and how."""
+        place, nonce = str(self._desk.place), self._desk.nonce
+        asked = await self._cluster.each(new, stay)
+        if self._cluster.address.local:
+            quiet = await self._cluster.each(new, quieten)
+            asked = {one: found or quiet[one] for one, found in asked.items()}
+        ready = [one for one, found in asked.items() if found is None]
+        return asked | await self._cluster.each(ready, fit, place, nonce, seconds=FIT_SECONDS)
 
     def _hear(self, said: Any) -> None:  # noqa: ANN401 - what a worker said
         if isinstance(said, dict) and said.get("nonce") == self._desk.nonce:
@@ -344,8 +358,7 @@ class _Yard:
             if self.failed is not None:
                 raise self.failed
             if trip.word is not None:
-                number, who = trip.word
-                raise Interrupted(number, f"{who} ended it before a worker had it", _AGAIN)
+                raise _interrupted(trip)
             ready = [one for one in self._fit if self._there.get(one) == "running"]
             if ready:
                 return min(ready, key=lambda one: (self._at_work[one], one))
@@ -361,8 +374,9 @@ class _Yard:
         place, nonce = str(self._desk.place), self._desk.nonce
         future = self._cluster.submit(haul, place, nonce, trip.job.name, token, worker=worker)
         lost = True
+        trip.given += 1
         try:
-            lost = await self._lost(future, worker)
+            lost = await self._lost(trip, future, worker)
             return None if lost else self._came(trip, await _result(future))
         finally:
             self._at_work[worker] -= 1
@@ -371,11 +385,24 @@ class _Yard:
             if lost:  # it may live all the same
                 self._desk.stop(token, *(trip.word or (signal.SIGTERM, _DRIVER)))
 
-    async def _lost(self, future: "Future[bytes]", worker: str) -> bool:
-        """Wait until a task is over; True when its worker, or the cluster, is lost before."""
+    async def _lost(self, trip: _Trip, future: "Future[bytes]", worker: str) -> bool:
+        """Wait until a task is over; True when its worker, or the cluster, is lost before.
+
+        Interrupted when it is to end, and no worker took it or says in time that it has.
+        """
+        late = time.monotonic() + PATIENCE
         while not future.done():
             if self.failed is not None or worker not in self._there:
                 return True
+            if trip.word is not None and self._desk.claim(trip.token):
+                trip.given -= 1  # and no worker will have it now
+                raise _interrupted(trip)
+            if time.monotonic() >= trip.until:
+                raise _interrupted(trip)
+            if time.monotonic() >= late:
+                late = math.inf
+                if not self._desk.claimed(trip.token):
+                    _log.warning("dask.waits", job=trip.job.name, worker=worker, seconds=PATIENCE)
             await asyncio.sleep(_POLL)
         return False
 
@@ -398,6 +425,8 @@ class _Yard:
         loop = asyncio.get_running_loop()
         until = loop.time() + trip.job.settings.grace + LEFT_SECONDS
         while trip.job.run.busy():
+            if time.monotonic() >= trip.until:
+                raise _interrupted(trip)
             if loop.time() >= until:
                 raise Stopped(
                     "worker_lost",
@@ -419,6 +448,15 @@ async def _result(future: "Future[bytes]") -> bytes | BaseException:
     except Exception as error:  # noqa: BLE001 - that is what came of it
         return error
     return found
+
+
+def _interrupted(trip: _Trip) -> Interrupted:
+    """Return how a job ended that was to end, and whose worker did not say that it has."""
+    number, who = trip.word or (signal.SIGTERM, _DRIVER)
+    how = (
+        ", and its worker did not say how far it came" if trip.given else " before a worker had it"
+    )
+    return Interrupted(number, f"{who} ended it{how}", _AGAIN)
 
 
 _DRIVER = "the fleet's driver, which lost its worker"

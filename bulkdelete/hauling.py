@@ -63,6 +63,7 @@ class Came(msgspec.Struct, frozen=True, kw_only=True):
 
 _NOTHING = msgspec.json.encode(Came())
 
+_DRIVERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _RUNNING = frozenset({"running", "paused"})
 _TOLD = (Sending, Tuned, Holding)
 
@@ -100,8 +101,12 @@ def _wanting(orders: Orders) -> "Iterator[tuple[str, str]]":
 
 
 def quieten() -> None:
-    """Leave an interrupt at the terminal to the driver: it tells when to end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave to the driver what ends all processes of a terminal, or a group: it tells when to end.
+
+    For workers that are its own: Dask ends them by other means, and they end when it is gone.
+    """
+    for one in _DRIVERS:
+        signal.signal(one, signal.SIG_IGN)
 
 
 _at_work: set[threading.Thread] = set()

@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bulkdelete.core.cluster import Address
 from bulkdelete.hauling import fit
+from bulkdelete.io.cluster import reached
 from bulkdelete.io.orders import Desk
 from bulkdelete.io.rundir import RunDir
 from bulkdelete.version import __version__
@@ -202,3 +206,70 @@ async def test_a_local_cluster_has_passcodes_in_no_environment(
 async def test_workers_and_driver_are_killed() -> None:
     """The large story, with a twentieth of its IDs."""
     assert await large_dask.main(250) == 0
+
+
+@pytest.mark.dask
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+async def test_a_signal_to_the_whole_group_drains_embedded_workers(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """As of a terminal or a service: they leave it to the driver, and nothing is sent twice."""
+    monkeypatch.setitem(yard.program.env, "PASS", PASSCODE)
+    driver = await start(yard, "local")
+    await seen(yard, 10)
+    children = children_of(driver.pid)
+    for one in children:  # and then the driver, as kill(2) of a group does
+        os.kill(int(one), number)
+    driver.send_signal(number)
+    code, report, said = await ended(driver)
+    assert (code, report["state"]) == (128 + number, "interrupted"), said
+    assert 0 < report["ids"]["accepted"] < 6000
+    async with asyncio.timeout(_SECONDS):
+        while any(map(lives, children)):
+            await asyncio.sleep(0.05)
+    code, report, said = await ended(await start(yard, "local"))
+    assert (code, report["ids"]["accepted"]) == (0, 6000), said
+    yard.check_sent_once()
+
+
+@pytest.mark.dask
+async def test_a_signal_ends_what_waits_behind_other_peoples_tasks(yard: Yard, dask: Dask) -> None:
+    """No worker had it: the driver takes it back, and ends."""
+    async with reached(Address.parse(dask.address)) as cluster:
+        others = [
+            cluster.submit(time.sleep, _SECONDS, worker=one) for one in await cluster.workers()
+        ]
+        driver = await start(yard, dask.address)
+        assert driver.stderr is not None
+        async with asyncio.timeout(_SECONDS):
+            while len((await cluster.identity())["workers"]) != 2 or not list(
+                yard.place.rglob(".dask-*")
+            ):
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(3.0)  # its jobs are given to the workers meanwhile
+        driver.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(_SECONDS / 5):
+            code, report, said = await ended(driver)
+        assert (code, report["state"]) == (143, "interrupted"), said
+        assert "before a worker had it" in report["reason"]["message"], report["reason"]
+        assert yard.requests() == 0
+        for one in others:
+            one.release()
+
+
+@pytest.mark.dask
+async def test_a_signal_is_obeyed_beside_a_worker_that_hangs(yard: Yard, dask: Dask) -> None:
+    """Its job is not waited for longer than its grace, and the same command goes on."""
+    driver = await start(yard, dask.address, "--grace", 1)
+    await seen(yard, 10)
+    for one in dask.workers:
+        one.send_signal(signal.SIGSTOP)
+    driver.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(_SECONDS / 5):
+        code, report, said = await ended(driver)
+    assert (code, report["reason"]["code"]) == (143, "interrupted"), said
+    for one in dask.workers:
+        one.send_signal(signal.SIGCONT)
+    code, report, said = await ended(await start(yard, dask.address))
+    assert (code, report["ids"]["accepted"]) == (0, 6000), said
+    assert most_in_flight(yard) <= 3
