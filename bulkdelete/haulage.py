@@ -30,8 +30,8 @@ from bulkdelete.events import Holding, Sending, Tuned, Wrote
 from bulkdelete.hauling import TOPIC, Came, fit, haul, quieten, stay
 from bulkdelete.io import purse
 from bulkdelete.io.agreeing import agreed
-from bulkdelete.io.cluster import check_extra, reached
-from bulkdelete.io.counted import TERMS, name_of
+from bulkdelete.io.cluster import check_extra, lost, reached
+from bulkdelete.io.counted import FAILURES, TERMS, counted_by, name_of
 from bulkdelete.io.orders import (
     PREFIX,
     Desk,
@@ -66,6 +66,9 @@ PATIENCE = 60.0
 
 FIT_SECONDS = 120.0
 """How long a worker may take to look whether it has what all jobs need."""
+
+COUNT_SECONDS = 120.0
+"""How long the scheduler may take to agree upon the slots of all accounts."""
 
 END_SECONDS = 10.0
 """How much longer than its grace a job may take to end, once the driver was told to."""
@@ -123,13 +126,13 @@ class Haulage:
         async with AsyncExitStack() as stack:
             path = await self._purse(stack, todo)
             cluster = await stack.enter_async_context(reached(self._address, self._workers))
-            await self._count(stack, cluster, todo)
             identity = str((await cluster.identity())["id"])
+            await self._count(stack, cluster, todo, identity)
             await self._wait_for_others(place, identity)
             nonce = secrets.token_hex(16)
             desk = Desk(place / f"{PREFIX}{nonce[:12]}", nonce)
             desk.write(self._orders(nonce, place, todo, identity, path))
-            yard = _Yard(cluster, desk)
+            yard = _Yard(cluster, desk, identity)
             at_work = False
             try:
                 async with yard.open():
@@ -148,11 +151,20 @@ class Haulage:
         return await stack.enter_async_context(purse.handed_out(passcodes, os.getuid()))
 
     async def _count(
-        self, stack: AsyncExitStack, cluster: "Cluster", jobs: "Sequence[Job]"
+        self,
+        stack: AsyncExitStack,
+        cluster: "Cluster",
+        jobs: "Sequence[Job]",
+        identity: str,
     ) -> None:
         if self._address.local:  # all of it is on this machine, whose kernel counts
             return
-        await stack.enter_async_context(agreed(cluster.scheduler, _most(jobs)))
+        most = {counted_by(identity, name): number for name, number in _most(jobs).items()}
+        try:
+            async with asyncio.timeout(COUNT_SECONDS):
+                await stack.enter_async_context(agreed(cluster.scheduler, most))
+        except FAILURES as error:
+            raise lost(self._address, "is lost: its scheduler does not answer") from error
 
     async def _wait_for_others(self, place: "Path", identity: str) -> None:
         """Wait where a scheduler that is gone had leases out: nobody knows them any more."""
@@ -268,10 +280,11 @@ class _Trip:
 class _Yard:
     """The workers of a cluster: who is there, who is fit, and what each of them has to do."""
 
-    def __init__(self, cluster: "Cluster", desk: Desk) -> None:
+    def __init__(self, cluster: "Cluster", desk: Desk, scheduler: str) -> None:
         self.failed: BulkdeleteError | None = None
         self._cluster = cluster
         self._desk = desk
+        self._scheduler = scheduler
         self._there: dict[str, str] = {}
         self._fit: set[str] = set()
         self._unfit: set[str] = set()
@@ -300,7 +313,7 @@ class _Yard:
                 self.failed = error
 
     async def _look(self, *, first: bool = False) -> None:
-        self._there = there = await self._cluster.present()
+        self._there = there = await self._cluster.present(self._scheduler)
         gone = (self._fit | self._unfit) - there.keys()
         self._fit -= gone  # who comes back under its address is looked at anew
         self._unfit -= gone

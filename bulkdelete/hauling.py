@@ -141,7 +141,7 @@ def understood(orders: Orders, name: str, words: Words) -> Job:
     who = _credentials(orders, name, words, said)
     if orders.scheduler and said.slots is None:
         most = orders.most[name_of(str(said.host), who.account)]
-        said = replace(said, slots=Scheduler(orders.scheduler, most))
+        said = replace(said, slots=Scheduler(orders.scheduler, most, orders.scheduler_id))
     past = Past(said, Archive(said.runs_dir), in_fleet=True)
     return Job(
         name=name, inputs=words.inputs, settings=said, credentials=who, past=past, words=words

@@ -58,13 +58,17 @@ class Keeper:
 
 @dataclass(frozen=True, slots=True)
 class Scheduler:
-    """A Dask scheduler that counts the slots of an account: so many for all of its workers."""
+    """A Dask scheduler that counts the slots of an account: so many for all of its workers.
+
+    `identity` is that of this start of it: one that was restarted knows nothing of its leases.
+    """
 
     address: str
     most: int
+    identity: str
 
     def __post_init__(self) -> None:
-        if not self.address or self.most < 1:
+        if not self.address or not self.identity or self.most < 1:
             raise ValueError("an account has a slot at least, and somebody counts")
 
     def __str__(self) -> str:

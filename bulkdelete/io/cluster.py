@@ -128,10 +128,15 @@ class Cluster:
             raise lost(self.address, "is lost: its scheduler does not answer") from error
         return found
 
-    async def present(self) -> "dict[str, str]":
-        """Return all workers there are, with what they do at present: running, for example."""
-        found = (await self.identity())["workers"]
-        return {name: one["status"] for name, one in found.items()}
+    async def present(self, scheduler: str | None = None) -> "dict[str, str]":
+        """Return all workers there are, with what they do at present: running, for example.
+
+        Stopped when their scheduler is not the one that is meant: that one was restarted.
+        """
+        found = await self.identity()
+        if scheduler not in {None, found["id"]}:
+            raise lost(self.address, "has another scheduler than before")
+        return {name: one["status"] for name, one in found["workers"].items()}
 
     async def workers(self) -> "tuple[str, ...]":
         """Return the addresses of the workers that can be given work."""

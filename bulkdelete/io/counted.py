@@ -55,6 +55,11 @@ def name_of(host: str, account: str) -> str:
     return f"{key_of(host, account)}:{TERMS.lease:g}s"
 
 
+def counted_by(scheduler: str, name: str) -> str:
+    """Name it as one start of a scheduler counts it: another start knows none of its leases."""
+    return f"{name}:{scheduler}"
+
+
 async def register(scheduler: Any, name: str, most: int) -> None:  # noqa: ANN401 - a proxy of Dask's
     """Have the scheduler count so many; ValueError where it counts another number."""
     await scheduler.semaphore_register(name=name, max_leases=most, lease_timeout=TERMS.lease)
@@ -74,7 +79,8 @@ class CountedSlots:
 
     def __init__(self, scheduler: "Scheduler", host: str, account: str) -> None:
         self._most = scheduler.most
-        self._name = name_of(host, account)
+        self._scheduler = scheduler.identity
+        self._name = counted_by(scheduler.identity, name_of(host, account))
         self._held: set[_Hold] = set()
         self._kept: list[_Hold] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -86,6 +92,14 @@ class CountedSlots:
 
         self._worker: Worker = get_worker()
         try:
+            identity = (await self._said(self._worker.scheduler.identity()))["id"]
+            if identity != self._scheduler:
+                raise Stopped(
+                    "slots_lost",
+                    "the Dask scheduler is another than the driver's, and counts no slot that may "
+                    "be in use; nothing was sent",
+                    "run the same command again",
+                )
             await self._said(register(self._worker.scheduler, self._name, self._most))
         except ValueError as error:
             raise UsageError(

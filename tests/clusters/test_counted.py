@@ -8,18 +8,18 @@ import pytest
 from distributed import get_worker
 
 from bulkdelete.core.keeper import Scheduler
-from bulkdelete.errors import UsageError
+from bulkdelete.errors import Stopped, UsageError
 from bulkdelete.io import counted
 from bulkdelete.io.agreeing import USERS, agreed
 from bulkdelete.io.cluster import reached
-from bulkdelete.io.counted import CountedSlots, name_of
+from bulkdelete.io.counted import CountedSlots, counted_by, name_of
 from tests.clusters.test_reached import threads
 
 _out: list[int] = []
 _most: list[int] = []
 
 
-def work(times: int, account: str) -> None:
+def work(times: int, account: str, identity: str) -> None:
     """Use slots on a worker, as a job does."""
 
     async def one(slots: CountedSlots) -> None:
@@ -33,7 +33,7 @@ def work(times: int, account: str) -> None:
             lease.release()
 
     async def all_of_it() -> None:
-        async with CountedSlots(Scheduler("tcp://h", 2), "https://h", account) as slots:
+        async with CountedSlots(Scheduler("tcp://h", 2, identity), "https://h", account) as slots:
             await asyncio.gather(*(one(slots) for _ in range(3)))
 
     asyncio.run(all_of_it())
@@ -44,12 +44,26 @@ async def test_two_workers_share_what_there_is() -> None:
     _most.clear()
     async with threads(2) as address, reached(address) as cluster:
         first, second = await cluster.workers()
-        both = [cluster.submit(work, 10, "shared", worker=one) for one in (first, second)]
+        identity = (await cluster.identity())["id"]
+        words = (10, "shared", identity)
+        both = [cluster.submit(work, *words, worker=one) for one in (first, second)]
         for one in both:
             await one
         assert max(_most) == 2
         assert len(_most) == 60
-        assert await cluster.scheduler.semaphore_value(name=name_of("https://h", "shared")) == 0
+        name = counted_by(identity, name_of("https://h", "shared"))
+        assert await cluster.scheduler.semaphore_value(name=name) == 0
+
+
+async def test_a_scheduler_that_was_restarted_counts_no_more() -> None:
+    """It knows none of the leases that may be in use: nobody begins, and the driver stops."""
+    async with threads(1) as address, reached(address) as cluster:
+        with pytest.raises(Stopped, match="another than the driver's"):
+            await cluster.submit(work, 1, "restarted", "of-before")
+        assert list(await cluster.present((await cluster.identity())["id"])) != []
+        with pytest.raises(Stopped, match="has another scheduler") as caught:
+            await cluster.present("of-before")
+        assert (caught.value.code, caught.value.exit) == ("cluster_lost", 75)
 
 
 async def take(scheduler: Any, name: str, *leases: str) -> list[bool]:  # noqa: ANN401 - a proxy
@@ -96,7 +110,7 @@ async def test_a_claim_is_held_as_long_as_it_is_used(monkeypatch: pytest.MonkeyP
                     await asyncio.sleep(0.01)
 
 
-def lose(account: str) -> list[Any]:
+def lose(account: str, identity: str) -> list[Any]:
     """Hold a lease while the scheduler does not answer; return what is said of it."""
 
     async def silent(asked: Any) -> Any:  # noqa: ANN401 - in the place of what speaks
@@ -104,7 +118,7 @@ def lose(account: str) -> list[Any]:
         raise TimeoutError
 
     async def story() -> list[Any]:
-        async with CountedSlots(Scheduler("tcp://h", 2), "https://h", account) as slots:
+        async with CountedSlots(Scheduler("tcp://h", 2, identity), "https://h", account) as slots:
             lease = await slots.acquire()
             found: list[Any] = [lease.good(), slots.busy()[0]]
             speak, slots._said = slots._said, silent  # type: ignore[method-assign]
@@ -131,5 +145,5 @@ async def test_nothing_leaves_on_what_cannot_be_known_to_hold(
     """While the scheduler is silent none is handed out, and one that was is good for 20 s."""
     monkeypatch.setattr(counted, "TERMS", replace(counted.TERMS, renew=15.0))
     async with threads(1) as address, reached(address) as cluster:
-        found = await cluster.submit(lose, "lost")
+        found = await cluster.submit(lose, "lost", (await cluster.identity())["id"])
     assert found == [True, "slots", False, "scheduler_lost", True, False, True, "slots"]

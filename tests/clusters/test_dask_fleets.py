@@ -182,6 +182,25 @@ async def test_a_scheduler_that_dies_stops_all_and_another_goes_on(yard: Yard, d
 
 
 @pytest.mark.dask
+async def test_a_scheduler_that_is_soon_back_is_another_one(yard: Yard, dask: Dask) -> None:
+    """It knows no lease of before: 75 at once, and the next start waits until none can be out."""
+    driver = await start(yard, dask.address)
+    await seen(yard, 10)
+    assert dask.scheduler is not None
+    dask.scheduler.kill()
+    await dask.scheduler.wait()
+    await dask.begin(int(dask.address.rpartition(":")[2]))
+    await dask.worker()
+    code, report, said = await ended(driver)
+    assert (code, report["reason"]["code"]) == (75, "cluster_lost"), said
+    code, report, said = await ended(await start(yard, dask.address))
+    assert (code, report["ids"]["accepted"]) == (0, 6000), said
+    assert "slots.new" in said
+    assert most_in_flight(yard) <= 3
+    yard.check_sent_once()
+
+
+@pytest.mark.dask
 async def test_a_local_cluster_has_passcodes_in_no_environment(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,7 +279,7 @@ async def test_a_signal_ends_what_waits_behind_other_peoples_tasks(yard: Yard, d
 @pytest.mark.dask
 async def test_a_signal_is_obeyed_beside_a_worker_that_hangs(yard: Yard, dask: Dask) -> None:
     """Its job is not waited for longer than its grace, and the same command goes on."""
-    driver = await start(yard, dask.address, "--grace", 1)
+    driver = await start(yard, dask.address)
     await seen(yard, 10)
     for one in dask.workers:
         one.send_signal(signal.SIGSTOP)

@@ -98,7 +98,7 @@ def test_what_a_refusal_means(refusal: str, word: str, passing: bool) -> None:
 
 def test_a_scheduler_counts_slots_of_which_there_are_some() -> None:
     """A report shows where it is; nobody who counts, or nothing to count, is none."""
-    assert str(Scheduler("tcp://h:8786", 3)) == "dask tcp://h:8786"
-    for address, most in (("", 3), ("tcp://h:8786", 0)):
+    assert str(Scheduler("tcp://h:8786", 3, "id")) == "dask tcp://h:8786"
+    for address, most, identity in (("", 3, "id"), ("tcp://h:8786", 0, "id"), ("tcp://h", 3, "")):
         with pytest.raises(ValueError, match="somebody counts"):
-            Scheduler(address, most)
+            Scheduler(address, most, identity)
