@@ -25,7 +25,7 @@ from bulkdelete.carrying import LEFT_SECONDS, cleared
 from bulkdelete.core.keeper import LONGEST_TIMEOUT, Keeper
 from bulkdelete.core.live import Answer
 from bulkdelete.core.report import Report
-from bulkdelete.errors import BulkdeleteError, Interrupted, Stopped, UsageError
+from bulkdelete.errors import BulkdeleteError, BusyError, Interrupted, Stopped, UsageError
 from bulkdelete.events import Holding, Sending, Tuned, Wrote
 from bulkdelete.hauling import TOPIC, Came, fit, haul, quieten, stay
 from bulkdelete.io import purse
@@ -66,6 +66,9 @@ PATIENCE = 60.0
 
 FIT_SECONDS = 120.0
 """How long a worker may take to look whether it has what all jobs need."""
+
+CLOCK_SECONDS = 60.0
+"""How far a worker's clock may be off the driver's: approvals and doubts have an age."""
 
 COUNT_SECONDS = 120.0
 """How long the scheduler may take to agree upon the slots of all accounts."""
@@ -138,7 +141,7 @@ class Haulage:
                 async with yard.open():
                     at_work = True
                     yield yard.carry
-                    at_work = yard.failed is not None
+                    at_work = yard.left or yard.failed is not None
             finally:
                 _close(desk, at_work=at_work)
 
@@ -248,6 +251,7 @@ class _Trip:
         self.word: tuple[int, str] | None = None
         self.until = math.inf
         self.given = 0
+        self.held = False
         self._tell = tell
         self._seen = seen
         self._desk = desk
@@ -282,6 +286,7 @@ class _Yard:
 
     def __init__(self, cluster: "Cluster", desk: Desk, scheduler: str) -> None:
         self.failed: BulkdeleteError | None = None
+        self.left = False
         self._cluster = cluster
         self._desk = desk
         self._scheduler = scheduler
@@ -333,7 +338,9 @@ class _Yard:
     async def _ask(self, new: "Sequence[str]") -> "dict[str, Any]":
         """Ask new workers what is wrong with them, once they know what ends them, and how."""
         place, nonce = str(self._desk.place), self._desk.nonce
-        asked = await self._cluster.each(new, stay)
+        since = time.time()
+        times = await self._cluster.each(new, stay)
+        asked = {one: off(found, since, time.time()) for one, found in times.items()}
         if self._cluster.address.local:
             quiet = await self._cluster.each(new, quieten)
             asked = {one: found or quiet[one] for one, found in asked.items()}
@@ -411,6 +418,7 @@ class _Yard:
                 trip.given -= 1  # and no worker will have it now
                 raise _interrupted(trip)
             if time.monotonic() >= trip.until:
+                self.left = True
                 raise _interrupted(trip)
             if time.monotonic() >= late:
                 late = math.inf
@@ -429,6 +437,7 @@ class _Yard:
         if came.refused is not None:
             raise UsageError(*came.refused)
         report = came.report
+        trip.held = bool(report and report.reason and report.reason.code == "busy")
         # It was ended by its worker, or the one before has not ended yet: that is not its end.
         again = report is not None and report.reason and report.reason.code in _NOT_THE_END
         return None if again and trip.word is None else report
@@ -439,7 +448,12 @@ class _Yard:
         until = loop.time() + trip.job.settings.grace + LEFT_SECONDS
         while trip.job.run.busy():
             if time.monotonic() >= trip.until:
+                self.left = True
                 raise _interrupted(trip)
+            if loop.time() >= until and trip.held:
+                raise BusyError(
+                    "busy", "another process holds this run, and did not end in time", _AGAIN
+                )
             if loop.time() >= until:
                 raise Stopped(
                     "worker_lost",
@@ -475,6 +489,15 @@ def _interrupted(trip: _Trip) -> Interrupted:
 _DRIVER = "the fleet's driver, which lost its worker"
 _AGAIN = "run the same command again"
 _NOT_THE_END = frozenset({"interrupted", "busy"})
+
+
+def off(found: object, since: float, till: float) -> object:
+    """Return what is wrong with a worker that said its time between these two; None for nothing."""
+    if not isinstance(found, float):
+        return found if isinstance(found, Exception) else TypeError("it does not say its time")
+    if since - CLOCK_SECONDS <= found <= till + CLOCK_SECONDS:
+        return None
+    return [("", f"its clock is {found - till:+.0f} s off the driver's")]
 
 
 def _unfit(worker: str, found: object) -> UsageError:

@@ -10,6 +10,7 @@ import contextvars
 import os
 import signal
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -112,8 +113,8 @@ def quieten() -> None:
 _at_work: set[threading.Thread] = set()
 
 
-async def stay(dask_worker: "Worker") -> None:
-    """Have a worker that ends wait for the jobs on it, which end in order then."""
+async def stay(dask_worker: "Worker") -> float:
+    """Have a worker that ends wait for the jobs on it, which end in order then; return its time."""
     from distributed import WorkerPlugin  # noqa: PLC0415 - an extra
 
     class Last(WorkerPlugin):
@@ -123,6 +124,7 @@ async def stay(dask_worker: "Worker") -> None:
 
     if TOPIC not in dask_worker.plugins:
         await dask_worker.plugin_add(Last(), TOPIC)
+    return time.time()
 
 
 # --- what a job is ---
@@ -150,7 +152,10 @@ def understood(orders: Orders, name: str, words: Words) -> Job:
 
 def _credentials(orders: Orders, name: str, words: Words, settings: Settings) -> Credentials:
     if orders.purse:
-        passcode = purse.taken(orders.purse, name)
+        if (passcode := purse.taken(orders.purse, name)) is None:
+            raise UsageError(
+                "passcode_missing", "the driver does not hand its passcode over (any more)"
+            )
     elif words.passcode_env is None:
         return credentials(settings, {})
     else:

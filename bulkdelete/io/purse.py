@@ -4,6 +4,7 @@ So they are in no environment, no file and on no wire, and gone with who hands t
 """
 
 import asyncio
+import os
 import socket
 import struct
 import tempfile
@@ -18,6 +19,8 @@ SECONDS = 10.0
 """How long handing over may take."""
 
 _MOST = 1024
+_LONGEST = 70
+"""Of the 107 bytes that a socket's path may have: the rest is the directory's and its own name."""
 _PEER = struct.Struct("3i")
 
 
@@ -39,13 +42,18 @@ async def handed_out(passcodes: "Mapping[str, str]", user: int) -> "AsyncIterato
         finally:
             writer.close()
 
-    with tempfile.TemporaryDirectory(prefix="bulkdelete-") as place:
+    with tempfile.TemporaryDirectory(prefix="bulkdelete-", dir=_near()) as place:
         path = str(Path(place) / "purse")
         server = await asyncio.start_unix_server(hand, path)
         try:
             yield path
         finally:
             server.close()
+
+
+def _near() -> str | None:
+    """Return where to, None for the usual place: a socket's path must be short."""
+    return None if len(os.fsencode(tempfile.gettempdir())) <= _LONGEST else "/tmp"  # noqa: S108 - within it is a directory that only we can enter
 
 
 def taken(path: str, name: str) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bulkdelete.core.cluster import Address
+from bulkdelete.haulage import off
 from bulkdelete.hauling import fit
 from bulkdelete.io.cluster import reached
 from bulkdelete.io.orders import Desk
@@ -104,6 +105,17 @@ def test_what_is_unfit_is_said(tmp_path: Path) -> None:
         ((name, why),) = fit(str(desk.place), "one")
     assert name == "j"
     assert why
+
+
+def test_a_clock_that_is_far_off_is_unfit() -> None:
+    """By what it said while it was asked: how long the answer took does not count."""
+    assert off(1000.0, 1030.0, 1040.0) is None
+    assert off(1000.0, 900.0, 1060.0) is None
+    for found, by in ((900.0, "-110"), (1071.0, "+61")):
+        assert off(found, 961.0, 1010.0) == [("", f"its clock is {by} s off the driver's")]
+    assert isinstance(off(None, 0.0, 1.0), TypeError)
+    lost = OSError()
+    assert off(lost, 0.0, 1.0) is lost
 
 
 @pytest.mark.dask

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -117,12 +118,19 @@ def test_a_lock_is_found_held_only_while_it_is(tmp_path: Path) -> None:
     assert not held(path)
 
 
-async def test_passcodes_are_handed_to_our_own_processes_only() -> None:
+async def test_passcodes_are_handed_to_our_own_processes_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another name is told nothing, nor is another user; afterwards nobody is."""
     async with handed_out({"shop": "hush"}, os.getuid()) as path:
         assert await asyncio.to_thread(taken, path, "shop") == "hush"
         assert await asyncio.to_thread(taken, path, "blog") is None
         assert stat.S_IMODE(Path(path).parent.stat().st_mode) == 0o700
     assert await asyncio.to_thread(taken, path, "shop") is None
+    deep = tmp_path / ("x" * 90)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    async with handed_out({"shop": "hush"}, os.getuid()) as path:  # a socket's path is short
+        assert await asyncio.to_thread(taken, path, "shop") == "hush"
     async with handed_out({"shop": "hush"}, os.getuid() + 1) as path:
         assert await asyncio.to_thread(taken, path, "shop") is None
