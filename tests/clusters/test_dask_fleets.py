@@ -267,15 +267,13 @@ async def test_a_signal_to_the_whole_group_drains_embedded_workers(
 async def test_a_signal_ends_what_waits_behind_other_peoples_tasks(yard: Yard, dask: Dask) -> None:
     """No worker had it: the driver takes it back, and ends."""
     async with reached(Address.parse(dask.address)) as cluster:
-        others = [
-            cluster.submit(time.sleep, _SECONDS, worker=one) for one in await cluster.workers()
-        ]
-        driver = await start(yard, dask.address)
-        assert driver.stderr is not None
         async with asyncio.timeout(_SECONDS):
-            while len((await cluster.identity())["workers"]) != 2 or not list(
-                yard.place.rglob(".dask-*")
-            ):
+            while len(both := await cluster.workers()) < 2:
+                await asyncio.sleep(0.1)
+        others = [cluster.submit(time.sleep, _SECONDS, worker=one) for one in both]
+        driver = await start(yard, dask.address)
+        async with asyncio.timeout(_SECONDS):
+            while not list(yard.place.rglob(".dask-*")):
                 await asyncio.sleep(0.1)
         await asyncio.sleep(3.0)  # its jobs are given to the workers meanwhile
         driver.send_signal(signal.SIGTERM)
@@ -304,3 +302,16 @@ async def test_a_signal_is_obeyed_beside_a_worker_that_hangs(yard: Yard, dask: D
     code, report, said = await ended(await start(yard, dask.address))
     assert (code, report["ids"]["accepted"]) == (0, 6000), said
     assert most_in_flight(yard) <= 3
+
+
+@pytest.mark.dask
+async def test_a_job_that_another_process_holds_is_not_sent(yard: Yard, dask: Dask) -> None:
+    """7 for it, once what a lost worker may take to end is over; the others are sent."""
+    driver = await start(yard, dask.address, "--jobs", 1)
+    await seen(yard, 1)
+    (run,) = yard.place.rglob("job-5")
+    with RunDir(run).lock():
+        code, report, said = await ended(driver)
+    assert code == 7, said
+    assert [one["exit_code"] for one in report["jobs"]] == [0, 0, 0, 0, 0, 7], said
+    assert report["jobs"][5]["reason"]["code"] == "busy"
