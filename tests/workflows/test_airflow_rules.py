@@ -218,8 +218,8 @@ def test_names_are_checked_when_a_dag_is_read() -> None:
     for name in NOT_HERE:
         with pytest.raises(errors.UsageError, match=f"{name} is no option in a DAG"):
             check_named({name: "x"}, RunOptions)
-    with pytest.raises(errors.UsageError, match="'again' is no option"):
-        check_named({"again": True}, ApplyOptions)
+    with pytest.raises(errors.UsageError, match="'full' is no option"):
+        check_named({"full": True}, ApplyOptions)
     kinds = (RunOptions, PlanOptions, ApplyOptions, VerifyOptions)
     hints = {name: hint for kind in kinds for name, hint in kind.__annotations__.items()}
     assert {name for name, hint in hints.items() if hint in {bool, "bool"}} == SWITCHES
