@@ -393,16 +393,17 @@ class _Yard:
         self._at_work[worker] += 1
         place, nonce = str(self._desk.place), self._desk.nonce
         future = self._cluster.submit(haul, place, nonce, trip.job.name, token, worker=worker)
-        lost = True
+        report = None
         trip.given += 1
         try:
-            lost = await self._lost(trip, future, worker)
-            return None if lost else self._came(trip, await _result(future))
+            if not await self._lost(trip, future, worker):
+                report = self._came(trip, await _result(future))
+            return report
         finally:
             self._at_work[worker] -= 1
             trip.token = ""
             future.release()
-            if lost:  # it may live all the same
+            if report is None:  # it may live all the same, unheard
                 self._desk.stop(token, *(trip.word or (signal.SIGTERM, _DRIVER)))
 
     async def _lost(self, trip: _Trip, future: "Future[bytes]", worker: str) -> bool:

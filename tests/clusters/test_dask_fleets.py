@@ -7,16 +7,20 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bulkdelete import haulage
 from bulkdelete.core.cluster import Address
+from bulkdelete.errors import Stopped
 from bulkdelete.haulage import off
 from bulkdelete.hauling import fit
 from bulkdelete.io.cluster import reached
 from bulkdelete.io.orders import Desk
 from bulkdelete.io.rundir import RunDir
+from bulkdelete.running import Brake
 from bulkdelete.version import __version__
 from tests import large_dask
 from tests.clusters.cluster import Dask, running
@@ -116,6 +120,51 @@ def test_a_clock_that_is_far_off_is_unfit() -> None:
     assert isinstance(off(None, 0.0, 1.0), TypeError)
     lost = OSError()
     assert off(lost, 0.0, 1.0) is lost
+
+
+class _Forgotten:
+    """A cluster whose scheduler forgot a task, as after a connection that was cut off for long."""
+
+    address = Address.parse("tcp://127.0.0.1:1")
+
+    async def present(self, scheduler: str) -> dict[str, str]:
+        del scheduler
+        return {"worker": "running"}
+
+    async def each(self, workers: list[str], function: object, *_: object, **__: object) -> Any:  # noqa: ANN401 - what is asked
+        return dict.fromkeys(workers, [] if function is fit else time.time())
+
+    def hear(self, *_: object) -> None:
+        """Nobody says anything."""
+
+    hear_no_more = release = hear
+
+    def submit(self, *_: object, **__: object) -> "_Forgotten":
+        return self
+
+    def done(self) -> bool:
+        return True
+
+    async def result(self) -> bytes:
+        raise asyncio.CancelledError
+
+
+async def test_what_may_still_be_at_work_on_a_task_that_was_forgotten_is_told_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would go on, heard by nobody, and in the way of whoever goes on with its job."""
+    monkeypatch.setattr(haulage, "MOST_LOSSES", 1)
+    desk = Desk(tmp_path / ".dask-1", "one")
+    desk.write(orders("one"))
+    job = SimpleNamespace(name="j", settings=SimpleNamespace(grace=0.0), run=RunDir(tmp_path))
+    workers = haulage._Yard(_Forgotten(), desk, "s")  # type: ignore[arg-type]
+    async with workers.open():
+        with pytest.raises(Stopped):
+            await workers.carry(job, print, print, Brake())  # type: ignore[arg-type]
+    (word,) = desk.place.glob("*.stop")
+    number, who = desk.stopped(word.stem) or (0, "")
+    assert number == signal.SIGTERM
+    assert "driver" in who
 
 
 @pytest.mark.dask
