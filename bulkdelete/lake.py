@@ -13,7 +13,7 @@ import errno
 import secrets
 import shutil
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -279,9 +279,8 @@ class _Lake:
         for kind in Kind:
             totals = [0] * RANGES
             for number, _ in self._each():
-                kept = Kept(errands.runs_at(self._place, number, kind))
-                totals = [sum(two) for two in zip(totals, kept.counts(), strict=True)]
-                kept.close()
+                with closing(Kept(errands.runs_at(self._place, number, kind))) as kept:
+                    totals = [sum(two) for two in zip(totals, kept.counts(), strict=True)]
             share = -(-sum(totals) // (self._hands.width * _EACH))
             groups = together(totals, max(1, min(most, share)))
             found += [(kind.value, one.start, one.stop) for one in groups]
