@@ -18,9 +18,9 @@ from typing import Any
 from bulkdelete.emulator import EmulatorConfig, RunningEmulator, running
 from tests.clusters.cluster import Dask
 from tests.clusters.cluster import running as cluster
-from tests.large_fleet import ACCOUNTS, CAP, JOBS, requests, say, write
+from tests.large_fleet import ACCOUNTS, CHUNK, JOBS, requests, say, write, wrong
 
-_CHUNK, _WORKERS = 100, 3
+_WORKERS = 3
 _PORT = 18786
 _KILLED_WORKERS = 2
 
@@ -43,7 +43,7 @@ async def seen(
     emulators: list[RunningEmulator], share: float, ids: int, driver: asyncio.subprocess.Process
 ) -> None:
     """Wait until the servers have seen this share of all requests."""
-    while requests(emulators) < share * JOBS * ids / _CHUNK:
+    while requests(emulators) < share * JOBS * ids / CHUNK:
         assert driver.returncode is None, f"the driver ended with {driver.returncode}"
         await asyncio.sleep(0.02)
 
@@ -68,23 +68,6 @@ async def story(place: Path, emulators: list[RunningEmulator], dask: Dask, ids: 
     return json.loads(out)
 
 
-def wrong(emulators: list[RunningEmulator], ids: int, found: dict[str, Any]) -> list[str]:
-    """Say what does not fit."""
-    faults = [] if found["ids"]["accepted"] == JOBS * ids else ["not all were accepted"]
-    stats: list[dict[str, Any]] = [one.state.stats() for one in emulators]
-    acted = sum(one["ids_acted"]["identity"] for one in stats)
-    twice = [one["ids_acted_total"]["identity"] - one["ids_acted"]["identity"] for one in stats]
-    most = max(one["max_live_in_flight"] for one in stats)
-    throttled = sum(one["throttled"] for one in stats)
-    say(f"acted on {acted}, twice {sum(twice)} (at most {max(twice)} of an account)")
-    say(f"in flight at most {most} an account, throttled {throttled}")
-    faults += [] if acted == JOBS * ids else ["IDs were lost, or invented"]
-    # What a driver's death leaves behind ends in order: only the workers' deaths count.
-    most_twice = _KILLED_WORKERS * CAP * _CHUNK
-    faults += [] if max(twice) <= most_twice else ["more were sent twice than S8 allows"]
-    return faults + ([] if most <= CAP else ["an account's cap was passed"])
-
-
 async def main(ids: int) -> int:
     """Tell the story, and hold it against what is promised."""
     with tempfile.TemporaryDirectory(prefix="dask-") as name:
@@ -98,7 +81,8 @@ async def main(ids: int) -> int:
             passcode = {"PASS": "emulator"}
             dask = await stack.enter_async_context(cluster(place, _PORT, _WORKERS, passcode))
             found = await story(place, emulators, dask, ids)
-            faults = wrong(emulators, ids, found)
+            # What a driver's death leaves behind ends in order: only the workers' deaths count.
+            faults = wrong(emulators, ids, found, _KILLED_WORKERS)
     say("; ".join(faults) or "all of it fits")
     return 1 if faults else 0
 

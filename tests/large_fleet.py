@@ -17,7 +17,7 @@ from typing import Any
 from bulkdelete.emulator import EmulatorConfig, RunningEmulator, running
 
 JOBS, ACCOUNTS, KILLS, CAP = 200, 10, 2, 3
-_CHUNK = 100
+CHUNK = 100
 
 
 def say(text: str) -> None:
@@ -68,8 +68,10 @@ async def start(
     return found
 
 
-def wrong(emulators: list[RunningEmulator], ids: int, found: dict[str, Any]) -> list[str]:
-    """Say what does not fit."""
+def wrong(
+    emulators: list[RunningEmulator], ids: int, found: dict[str, Any], kills: int
+) -> list[str]:
+    """Say what does not fit, after so many deaths that may leave chunks in doubt."""
     faults = [] if found["ids"]["accepted"] == JOBS * ids else ["not all were accepted"]
     stats: list[dict[str, Any]] = [one.state.stats() for one in emulators]
     acted = sum(one["ids_acted"]["identity"] for one in stats)
@@ -79,7 +81,7 @@ def wrong(emulators: list[RunningEmulator], ids: int, found: dict[str, Any]) -> 
     say(f"acted on {acted}, twice {sum(twice)} (at most {max(twice)} of an account)")
     say(f"in flight at most {most} an account, throttled {throttled}")
     faults += [] if acted == JOBS * ids else ["IDs were lost, or invented"]
-    faults += [] if max(twice) <= KILLS * CAP * _CHUNK else ["more were sent twice than S8 allows"]
+    faults += [] if max(twice) <= kills * CAP * CHUNK else ["more were sent twice than S8 allows"]
     return faults + ([] if most <= CAP else ["an account's cap was passed"])
 
 
@@ -95,9 +97,9 @@ async def main(ids: int) -> int:
             write(place, emulators, ids)
             await start(place, emulators, "--dry-run")
             for _ in range(KILLS):
-                await start(place, emulators, "--yes", until=JOBS * ids // _CHUNK // 3)
+                await start(place, emulators, "--yes", until=JOBS * ids // CHUNK // 3)
             found = await start(place, emulators, "--yes")
-            faults = wrong(emulators, ids, found)
+            faults = wrong(emulators, ids, found, KILLS)
     say("; ".join(faults) or "all of it fits")
     return 1 if faults else 0
 
