@@ -27,7 +27,8 @@ from bulkdelete.events import Holding, Sending, Tuned, Wrote
 from bulkdelete.intake import not_kept, parts_of, refuse_emulator
 from bulkdelete.io import purse
 from bulkdelete.io.counted import name_of
-from bulkdelete.io.orders import Desk, Orders, Words, held
+from bulkdelete.io.files import is_locked
+from bulkdelete.io.orders import Desk, Orders, Words
 from bulkdelete.mustering import Job
 from bulkdelete.outlets import check_extras
 from bulkdelete.past import Past
@@ -81,7 +82,7 @@ def fit(place: str, nonce: str) -> list[tuple[str, str]]:
         orders = Desk(Path(place), nonce).read()
         if orders.version != __version__:
             return [("", f"it has bulkdelete {__version__}, and the driver {orders.version}")]
-        if not held(Path(orders.lock)):
+        if not is_locked(Path(orders.lock)):
             return [("", f"it does not find {orders.lock} locked, which the driver holds")]
     except (BulkdeleteError, OSError) as error:
         return [("", str(error))]
@@ -186,7 +187,7 @@ def haul(place: str, nonce: str, name: str, token: str) -> bytes:
 
     desk = Desk(Path(place), nonce)
     orders = desk.read()
-    ours = orders.version == __version__ and held(Path(orders.lock)) and desk.claim(token)
+    ours = orders.version == __version__ and is_locked(Path(orders.lock)) and desk.claim(token)
     if not ours or desk.stopped(token) is not None:
         return _NOTHING
     secede()  # it waits for answers nearly all the time, and others may do so beside it
@@ -301,6 +302,6 @@ async def _reason(
 def _word(desk: Desk, orders: Orders, token: str) -> tuple[int, str] | None:
     """Return the driver's word; its silence is one, too."""
     desk.read()
-    if not held(Path(orders.lock)):
+    if not is_locked(Path(orders.lock)):
         return signal.SIGTERM, "its Dask worker, as its driver is gone"
     return desk.stopped(token)

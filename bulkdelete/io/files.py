@@ -105,6 +105,34 @@ def held(path: Path) -> int | None:
     return fd
 
 
+def is_locked(path: Path) -> bool:
+    """Tell whether another holds the lock of a file; OSError when that cannot be seen."""
+    return _is_locked(_opened(path))
+
+
+def is_seen_locked(path: Path) -> bool:
+    """Tell the same; a file that cannot be opened is locked by nobody that we know of."""
+    try:
+        fd = _opened(path)
+    except OSError:
+        return False
+    return _is_locked(fd)
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _is_locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def make_private(path: Path) -> None:
     """Create a directory 0700 (parents as usual); FileExistsError when it is there."""
     make_place(path.parent)

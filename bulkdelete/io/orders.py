@@ -6,8 +6,6 @@ The settings in it may hold the address of a hook, but no passcode, and no ID. O
 driver was lost only the scheduler is kept, once that is seen.
 """
 
-import fcntl
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -151,15 +149,3 @@ def scheduler_of(desk: Path) -> str:
     except (OSError, msgspec.MsgspecError):
         return ""
     return found.scheduler_id
-
-
-def held(path: Path) -> bool:
-    """Tell whether another holds a lock; OSError when that cannot be seen."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False

@@ -4,7 +4,6 @@ It is made beside its final name and renamed, so that a run directory is there w
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
@@ -365,17 +364,7 @@ class RunDir:
 
     def busy(self, name: str = "run.lock") -> bool:
         """Tell whether a process holds the run now; writes nothing: the disk may be read-only."""
-        try:
-            fd = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        return files.is_seen_locked(self.path / name)
 
 
 class Draft:

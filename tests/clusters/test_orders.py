@@ -12,11 +12,11 @@ import pytest
 from bulkdelete.core.cluster import Address
 from bulkdelete.errors import UsageError
 from bulkdelete.haulage import Haulage
+from bulkdelete.io.files import is_locked
 from bulkdelete.io.orders import (
     Desk,
     Orders,
     Words,
-    held,
     left_behind,
     scheduler_of,
     set_aside,
@@ -112,10 +112,10 @@ def test_a_lock_is_found_held_only_while_it_is(tmp_path: Path) -> None:
     """As another process, or machine, would find it."""
     path = tmp_path / "lock"
     with path.open("w") as file:
-        assert not held(path)
+        assert not is_locked(path)
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert held(path)
-    assert not held(path)
+        assert is_locked(path)
+    assert not is_locked(path)
 
 
 async def test_passcodes_are_handed_to_our_own_processes_only(
